@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/hash.h"
+#include "base/str.h"
 #include "graph/op.h"
 
 typedef enum maru_value_kind {
@@ -153,11 +154,10 @@ static inline int64_t maru_dim_value(maru_dim dim, const int64_t *expr_values)
 /* The product of dims as an expression. */
 MARU_NODISCARD maru_status maru_expr_product(maru_exprs *exprs, const maru_dim *dims, size_t n, maru_dim *out);
 /* Appends the text of a dim: "batch*seq", "(seq + 1)//2". `maru_expr_parse` reads it back, advancing *text. */
-struct maru_str;
-void maru_expr_print(const maru_exprs *exprs, maru_dim dim, struct maru_str *out);
+void maru_expr_print(const maru_exprs *exprs, maru_dim dim, maru_str *out);
 MARU_NODISCARD maru_status maru_expr_parse(maru_exprs *exprs, const char **text, maru_dim *out);
 /* Appends "[batch, seq, 384]". */
-void maru_dims_print(const maru_exprs *exprs, const maru_dim *dims, size_t rank, struct maru_str *out);
+void maru_dims_print(const maru_exprs *exprs, const maru_dim *dims, size_t rank, maru_str *out);
 
 /* ---- nodes ---- */
 

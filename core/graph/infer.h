@@ -12,6 +12,7 @@
  * nodes it makes.
  */
 
+#include "base/fail.h"
 #include "graph/graph.h"
 
 typedef struct maru_infer_value {

@@ -1,0 +1,312 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/infer.h"
+
+#include <string.h>
+
+static maru_status fail_inner(maru_infer *infer, maru_dim a, maru_dim b)
+{
+    char left[256], right[256], x[96], y[96];
+    return maru_infer_fail(infer, "inner dims differ: %s vs %s in %s times %s",
+                           maru_graph_dim_text(infer->graph, a, x, sizeof x),
+                           maru_graph_dim_text(infer->graph, b, y, sizeof y),
+                           maru_infer_describe(infer, 0, left, sizeof left),
+                           maru_infer_describe(infer, 1, right, sizeof right));
+}
+
+/* The leading dims of two operands, as numpy.matmul broadcasts them. */
+static maru_status broadcast_batch(maru_infer *infer, const maru_infer_value *a, const maru_infer_value *b,
+                                   maru_infer_value *out)
+{
+    const uint32_t na = a->rank > 2 ? a->rank - 2 : 0;
+    const uint32_t nb = b->rank > 2 ? b->rank - 2 : 0;
+    const uint32_t n = na > nb ? na : nb;
+    for (uint32_t d = 0; d < n; d++) {
+        const maru_dim x = d + na < n ? 1 : a->dims[d + na - n];
+        const maru_dim y = d + nb < n ? 1 : b->dims[d + nb - n];
+        if (x != 1 && y != 1 && !maru_infer_same_dim(infer, x, y)) {
+            char left[256], right[256];
+            return maru_infer_fail(infer, "batch dims of %s and %s do not broadcast",
+                                   maru_infer_describe(infer, 0, left, sizeof left),
+                                   maru_infer_describe(infer, 1, right, sizeof right));
+        }
+        out->dims[out->rank++] = x == 1 ? y : x;
+    }
+    return MARU_OK;
+}
+
+MARU_INFER(matmul)
+{
+    const maru_infer_value *a = &infer->inputs[0];
+    const maru_infer_value *b = &infer->inputs[1];
+    maru_infer_value *out = &infer->outputs[0];
+    MARU_TRY(maru_infer_require_class(infer, 0, "fiu"));
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    if (a->rank == 0 || b->rank == 0)
+        return maru_infer_fail(infer, "a scalar cannot be multiplied; use Mul");
+    const maru_dim inner_a = a->dims[a->rank - 1];
+    const maru_dim inner_b = b->dims[b->rank == 1 ? 0 : b->rank - 2];
+    if (!maru_infer_same_dim(infer, inner_a, inner_b))
+        return fail_inner(infer, inner_a, inner_b);
+    out->dtype = a->dtype;
+    MARU_TRY(broadcast_batch(infer, a, b, out));
+    if (a->rank > 1)
+        out->dims[out->rank++] = a->dims[a->rank - 2];
+    if (b->rank > 1)
+        out->dims[out->rank++] = b->dims[b->rank - 1];
+    return MARU_OK;
+}
+
+MARU_INFER(gemm)
+{
+    const maru_infer_value *a = &infer->inputs[0];
+    const maru_infer_value *b = &infer->inputs[1];
+    MARU_TRY(maru_infer_require_class(infer, 0, "fiu"));
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    if (a->rank != 2 || b->rank != 2)
+        return maru_infer_fail(infer, "A and B must have rank 2, they have %u and %u", a->rank, b->rank);
+    const bool ta = maru_node_int(infer->node, "transA", 0) != 0;
+    const bool tb = maru_node_int(infer->node, "transB", 0) != 0;
+    if (!maru_infer_same_dim(infer, a->dims[!ta], b->dims[tb]))
+        return fail_inner(infer, a->dims[!ta], b->dims[tb]);
+    maru_infer_value *out = &infer->outputs[0];
+    *out = (maru_infer_value){.dtype = a->dtype, .rank = 2, .dims = {a->dims[ta], b->dims[!tb]}};
+    if (!maru_infer_has(infer, 2))
+        return MARU_OK;
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 2));
+    const maru_infer_value *c = &infer->inputs[2];
+    for (uint32_t d = 0; c->rank <= 2 && d < c->rank; d++) {
+        const maru_dim own = c->dims[c->rank - 1 - d];
+        if (own != 1 && !maru_infer_same_dim(infer, own, out->dims[1 - d])) {
+            char text[256];
+            return maru_infer_fail(infer, "C, %s, does not broadcast to the product",
+                                   maru_infer_describe(infer, 2, text, sizeof text));
+        }
+    }
+    return c->rank <= 2 ? MARU_OK : maru_infer_fail(infer, "C has rank %u, at most 2 fits", c->rank);
+}
+
+MARU_INFER(block_matmul)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    const maru_infer_value *w = &infer->inputs[1];
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    const maru_dtype_info *info = maru_dtype_get_info(w->dtype);
+    if (!info || info->kind != MARU_CLASS_BLOCK || w->rank != 2 || x->rank == 0)
+        return maru_infer_fail(infer, "takes a float tensor and a block-quantised matrix (n, k)");
+    if (!maru_infer_same_dim(infer, x->dims[x->rank - 1], w->dims[1]))
+        return fail_inner(infer, x->dims[x->rank - 1], w->dims[1]);
+    infer->outputs[0] = *x;
+    infer->outputs[0].elems = NULL;
+    infer->outputs[0].dims[x->rank - 1] = w->dims[0];
+    return MARU_OK;
+}
+
+/* ---- windows ---- */
+
+typedef struct window {
+    uint32_t n;  // spatial axes
+    int64_t kernel[MARU_MAX_RANK];
+    int64_t stride[MARU_MAX_RANK];
+    int64_t dilation[MARU_MAX_RANK];
+    int64_t pad[2 * MARU_MAX_RANK];  // begins, then ends
+    bool is_same;                    // SAME_UPPER or SAME_LOWER
+} window;
+
+static maru_status read_list(maru_infer *infer, const char *name, size_t n, int64_t fallback, int64_t least,
+                             int64_t *out)
+{
+    const maru_attribute *attr = maru_node_attr(infer->node, name);
+    if (attr && attr->n != n)
+        return maru_infer_fail(infer, "%s has %zu numbers, %zu fit", name, attr->n, n);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = attr ? attr->ints[i] : fallback;
+        if (out[i] < least || out[i] > INT32_MAX)
+            return maru_infer_fail(infer, "%s[%zu] is %lld", name, i, (long long)out[i]);
+    }
+    return MARU_OK;
+}
+
+static maru_status read_window(maru_infer *infer, uint32_t n, const int64_t *kernel, window *w)
+{
+    *w = (window){.n = n};
+    if (kernel)
+        memcpy(w->kernel, kernel, n * sizeof *kernel);
+    else
+        MARU_TRY(read_list(infer, "kernel_shape", n, 1, 1, w->kernel));
+    MARU_TRY(read_list(infer, "strides", n, 1, 1, w->stride));
+    MARU_TRY(read_list(infer, "dilations", n, 1, 1, w->dilation));
+    const char *mode = maru_node_string(infer->node, "auto_pad", "NOTSET");
+    w->is_same = strcmp(mode, "SAME_UPPER") == 0 || strcmp(mode, "SAME_LOWER") == 0;
+    if (!w->is_same && strcmp(mode, "NOTSET") != 0 && strcmp(mode, "VALID") != 0)
+        return maru_infer_fail(infer, "auto_pad '%s' is not known", mode);
+    if (strcmp(mode, "NOTSET") == 0)
+        MARU_TRY(read_list(infer, "pads", (size_t)2 * n, 0, 0, w->pad));
+    return MARU_OK;
+}
+
+/* Positions of the window along one axis. */
+static maru_status window_dim(maru_infer *infer, const window *w, uint32_t d, maru_dim in, bool ceil_mode,
+                              maru_dim *out)
+{
+    maru_exprs *exprs = &infer->graph->exprs;
+    if (w->is_same)
+        return maru_expr_make(exprs, MARU_EXPR_CEILDIV, in, w->stride[d], out);
+    const int64_t padding = w->pad[d] + w->pad[d + w->n];
+    const int64_t extent = (w->kernel[d] - 1) * w->dilation[d] + 1;
+    maru_dim slack = 0;
+    maru_dim delta = 0;
+    MARU_TRY(maru_expr_const(exprs, padding - extent, &delta));
+    MARU_TRY(maru_expr_make(exprs, MARU_EXPR_ADD, in, delta, &slack));
+    int64_t value = 0;
+    if (maru_expr_is_const(exprs, slack, &value) && value < 0) {
+        char text[96];
+        return maru_infer_fail(infer, "a window of %lld does not fit axis %u: %s + %lld of padding",
+                               (long long)extent, d + 2, maru_graph_dim_text(infer->graph, in, text, sizeof text),
+                               (long long)padding);
+    }
+    MARU_TRY(maru_expr_make(exprs, ceil_mode ? MARU_EXPR_CEILDIV : MARU_EXPR_FLOORDIV, slack, w->stride[d], out));
+    MARU_TRY(maru_expr_make(exprs, MARU_EXPR_ADD, *out, 1, out));
+    if (!ceil_mode || w->stride[d] == 1)
+        return MARU_OK;
+    // With ceil_mode a last window that would start in the end padding is dropped.
+    maru_dim limit = 0;
+    MARU_TRY(maru_expr_make(exprs, MARU_EXPR_ADD, in, w->pad[d] + w->stride[d] - 1, &limit));
+    MARU_TRY(maru_expr_make(exprs, MARU_EXPR_FLOORDIV, limit, w->stride[d], &limit));
+    return maru_expr_make(exprs, MARU_EXPR_MIN, *out, limit, out);
+}
+
+static maru_status kernel_from_weights(maru_infer *infer, int64_t *kernel)
+{
+    const maru_infer_value *w = &infer->inputs[1];
+    for (uint32_t d = 2; d < w->rank; d++)
+        if (!maru_expr_is_const(&infer->graph->exprs, w->dims[d], &kernel[d - 2]) || kernel[d - 2] < 1)
+            return maru_infer_fail(infer, "the kernel's spatial dims must be constant and positive");
+    const maru_attribute *given = maru_node_attr(infer->node, "kernel_shape");
+    for (size_t i = 0; given && i < given->n; i++)
+        if (given->n != w->rank - 2 || given->ints[i] != kernel[i])
+            return maru_infer_fail(infer, "kernel_shape does not agree with the weights");
+    return MARU_OK;
+}
+
+static maru_status check_conv_operands(maru_infer *infer)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    const maru_infer_value *w = &infer->inputs[1];
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    if (x->rank < 3 || x->rank > 5 || w->rank != x->rank)
+        return maru_infer_fail(infer, "input and weights must both have rank 3, 4 or 5; they have %u and %u", x->rank,
+                               w->rank);
+    if (!maru_infer_has(infer, 2))
+        return MARU_OK;
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 2));
+    return infer->inputs[2].rank == 1 ? MARU_OK : maru_infer_fail(infer, "the bias must have rank 1");
+}
+
+MARU_INFER(conv)
+{
+    MARU_TRY(check_conv_operands(infer));
+    const maru_infer_value *x = &infer->inputs[0];
+    const maru_infer_value *w = &infer->inputs[1];
+    const int64_t group = maru_node_int(infer->node, "group", 1);
+    int64_t outputs = 0;
+    maru_dim channels = 0;
+    if (group < 1 || !maru_expr_is_const(&infer->graph->exprs, w->dims[0], &outputs) || outputs % group != 0)
+        return maru_infer_fail(infer, "group %lld does not divide the output channels", (long long)group);
+    MARU_TRY(maru_expr_make(&infer->graph->exprs, MARU_EXPR_MUL, w->dims[1], group, &channels));
+    if (!maru_infer_same_dim(infer, channels, x->dims[1])) {
+        char a[96], b[96];
+        return maru_infer_fail(infer, "the input has %s channels, weights and group %lld make %s",
+                               maru_graph_dim_text(infer->graph, x->dims[1], a, sizeof a), (long long)group,
+                               maru_graph_dim_text(infer->graph, channels, b, sizeof b));
+    }
+    if (maru_infer_has(infer, 2) && !maru_infer_same_dim(infer, infer->inputs[2].dims[0], w->dims[0]))
+        return maru_infer_fail(infer, "the bias must have one element per output channel");
+    int64_t kernel[MARU_MAX_RANK];
+    window win;
+    MARU_TRY(kernel_from_weights(infer, kernel));
+    MARU_TRY(read_window(infer, x->rank - 2, kernel, &win));
+    maru_infer_value *out = &infer->outputs[0];
+    *out = (maru_infer_value){.dtype = x->dtype, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
+    for (uint32_t d = 0; d < win.n; d++)
+        MARU_TRY(window_dim(infer, &win, d, x->dims[d + 2], false, &out->dims[d + 2]));
+    return MARU_OK;
+}
+
+static maru_status transposed_dim(maru_infer *infer, const window *w, uint32_t d, int64_t output_padding, maru_dim in,
+                                  maru_dim *out)
+{
+    maru_exprs *exprs = &infer->graph->exprs;
+    if (w->is_same)
+        return maru_expr_make(exprs, MARU_EXPR_MUL, in, w->stride[d], out);
+    const int64_t delta = output_padding + (w->kernel[d] - 1) * w->dilation[d] + 1 - w->pad[d] - w->pad[d + w->n] -
+                          w->stride[d];
+    maru_dim elem = 0;
+    MARU_TRY(maru_expr_make(exprs, MARU_EXPR_MUL, in, w->stride[d], out));
+    MARU_TRY(maru_expr_const(exprs, delta, &elem));
+    MARU_TRY(maru_expr_make(exprs, MARU_EXPR_ADD, *out, elem, out));
+    int64_t value = 0;
+    if (maru_expr_is_const(exprs, *out, &value) && value < 0)
+        return maru_infer_fail(infer, "axis %u of the output would be %lld", d + 2, (long long)value);
+    return MARU_OK;
+}
+
+MARU_INFER(conv_transpose)
+{
+    MARU_TRY(check_conv_operands(infer));
+    const maru_infer_value *x = &infer->inputs[0];
+    const maru_infer_value *w = &infer->inputs[1];
+    const int64_t group = maru_node_int(infer->node, "group", 1);
+    if (group < 1 || !maru_infer_same_dim(infer, x->dims[1], w->dims[0]))
+        return maru_infer_fail(infer, "the weights' first dim must be the input's channels");
+    int64_t kernel[MARU_MAX_RANK];
+    int64_t padding[MARU_MAX_RANK];
+    window win;
+    MARU_TRY(kernel_from_weights(infer, kernel));
+    MARU_TRY(read_window(infer, x->rank - 2, kernel, &win));
+    MARU_TRY(read_list(infer, "output_padding", win.n, 0, 0, padding));
+    maru_infer_value *out = &infer->outputs[0];
+    *out = (maru_infer_value){.dtype = x->dtype, .rank = x->rank, .dims = {x->dims[0]}};
+    MARU_TRY(maru_expr_make(&infer->graph->exprs, MARU_EXPR_MUL, w->dims[1], group, &out->dims[1]));
+    const maru_attribute *shape = maru_node_attr(infer->node, "output_shape");
+    if (shape && shape->n != win.n)
+        return maru_infer_fail(infer, "output_shape has %zu numbers, %u fit", shape->n, win.n);
+    for (uint32_t d = 0; d < win.n; d++) {
+        if (shape)
+            out->dims[d + 2] = shape->ints[d] < 0 ? 0 : shape->ints[d];
+        else
+            MARU_TRY(transposed_dim(infer, &win, d, padding[d], x->dims[d + 2], &out->dims[d + 2]));
+    }
+    return MARU_OK;
+}
+
+MARU_INFER(pool)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    const bool is_max = infer->node->op->id == MARU_OP_MAX_POOL;
+    MARU_TRY(maru_infer_require_class(infer, 0, is_max ? "fiu" : "f"));
+    if (x->rank < 3 || x->rank > 5)
+        return maru_infer_fail(infer, "the input must have rank 3, 4 or 5, it has %u", x->rank);
+    window win;
+    MARU_TRY(read_window(infer, x->rank - 2, NULL, &win));
+    const bool ceil_mode = maru_node_int(infer->node, "ceil_mode", 0) != 0;
+    for (uint32_t i = 0; i < infer->node->n_outputs; i++) {
+        maru_infer_value *out = &infer->outputs[i];
+        *out = (maru_infer_value){.dtype = i ? MARU_I64 : x->dtype, .rank = x->rank, .dims = {x->dims[0], x->dims[1]}};
+        for (uint32_t d = 0; d < win.n; d++)
+            MARU_TRY(window_dim(infer, &win, d, x->dims[d + 2], ceil_mode, &out->dims[d + 2]));
+    }
+    return MARU_OK;
+}
+
+MARU_INFER(global_pool)
+{
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    if (infer->inputs[0].rank < 3)
+        return maru_infer_fail(infer, "the input must have rank 3 or more, it has %u", infer->inputs[0].rank);
+    infer->outputs[0] = infer->inputs[0];
+    for (uint32_t d = 2; d < infer->outputs[0].rank; d++)
+        infer->outputs[0].dims[d] = 1;
+    return MARU_OK;
+}
