@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/graph.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,6 @@ void maru_graph_destroy(maru_graph **graph)
         return;
     for (size_t i = 0; i < g->constants.count; i++) {
         maru_constant_record *c = &g->constants.data[i];
-        free(c->copy);
         if (c->source.release)
             c->source.release(c->source.owner);
     }
@@ -225,14 +225,41 @@ static maru_status note_elems(maru_graph *graph, maru_value value, const void *d
     return MARU_OK;
 }
 
-static maru_status copy_bytes(const maru_constant_source *source, maru_constant_record *record)
+/* Copied bytes are counted by their users, so that rewritten graphs share them. 64-byte aligned. */
+typedef struct shared_bytes {
+    _Alignas(64) atomic_size_t users;
+    _Alignas(64) uint8_t data[];
+} shared_bytes;
+
+static void retain_bytes(void *owner)
 {
-    record->copy = malloc(source->bytes ? source->bytes : 1);
-    if (!record->copy)
+    atomic_fetch_add(&((shared_bytes *)owner)->users, 1);
+}
+
+static void release_bytes(void *owner)
+{
+    if (atomic_fetch_sub(&((shared_bytes *)owner)->users, 1) == 1)
+        free(owner);
+}
+
+static maru_status copy_bytes(const maru_constant_source *source, maru_constant_source *out)
+{
+    size_t bytes = 0;
+    shared_bytes *shared = NULL;
+    if (maru_add_size(source->bytes, sizeof *shared, &bytes) && maru_align_size(bytes, 64, &bytes))
+        shared = aligned_alloc(64, bytes);
+    if (!shared)
         return maru_fail_oom("a constant");
+    atomic_init(&shared->users, 1);
     if (source->bytes)
-        memcpy(record->copy, source->data, source->bytes);
-    record->source = (maru_constant_source){.data = record->copy, .bytes = source->bytes};
+        memcpy(shared->data, source->data, source->bytes);
+    *out = (maru_constant_source){
+        .data = shared->data,
+        .bytes = source->bytes,
+        .owner = shared,
+        .retain = retain_bytes,
+        .release = release_bytes,
+    };
     return MARU_OK;
 }
 
@@ -253,16 +280,17 @@ maru_status maru_graph_constant(maru_graph *graph, const char *name, maru_dtype 
     maru_value value = MARU_NO_VALUE;
     MARU_TRY(maru_graph_add_value(graph, MARU_VALUE_CONSTANT, index, name, dtype, dims, rank, &value));
     record.name = maru_graph_get(graph, value)->name;
-    if (!is_external && source->retain)
+    if (!is_external && !source->retain) {
+        MARU_TRY(copy_bytes(source, &record.source));
+    } else if (!is_external) {
         record.source = *source;
-    else if (!is_external)
-        MARU_TRY(copy_bytes(source, &record));
+        source->retain(source->owner);
+    }
     if (maru_array_push(&graph->constants, record) != MARU_OK) {
-        free(record.copy);
+        if (record.source.release)
+            record.source.release(record.source.owner);
         return maru_fail_oom("a constant");
     }
-    if (record.source.retain)
-        record.source.retain(record.source.owner);
     MARU_TRY(note_elems(graph, value, record.source.data));
     *out_value = value;
     return MARU_OK;

@@ -48,8 +48,7 @@ typedef struct maru_value_record {
  */
 
 typedef struct maru_constant_record {
-    maru_constant_source source;  // `data` NULL: external, found by name
-    uint8_t *copy;                // owned bytes, or NULL
+    maru_constant_source source;  // `data` NULL: external, found by name; else `owner` is held
     const char *name;
 } maru_constant_record;
 
