@@ -79,8 +79,10 @@ typedef struct maru_os_child_result {
 
 /*
  * Runs argv[0] (a path) with posix_spawn, stdin from /dev/null, stderr to
- * ours or to nowhere, and waits at most `timeout_ms`. The caller frees
- * result->out.
+ * ours or to nowhere, in a process group of its own, and waits at most
+ * `timeout_ms` (negative: for ever); then the whole group is killed. More than
+ * `max_out` bytes of output are read and dropped. That it could not be started
+ * is a failure; how it ended is in *out. The caller frees out->out.
  */
 MARU_NODISCARD maru_status maru_os_run_child(const char *const *argv, int timeout_ms, size_t max_out, bool keep_stderr,
                                              maru_os_child_result *out);

@@ -19,7 +19,7 @@ typedef struct maru_pool maru_pool;
 /* Runs items [begin, end) of a job on worker `worker` (0 is the calling thread). Must not fail. */
 typedef void (*maru_pool_fn)(void *ctx, int64_t begin, int64_t end, int worker);
 
-/* `n_threads` counts the caller; 0 means one per core of the process's affinity mask. No thread is started yet. */
+/* `n_threads` counts the caller; 0 means one per core of the process's affinity mask and CPU quota, at most 1024. No thread is started yet. */
 MARU_NODISCARD maru_status maru_pool_create(int n_threads, maru_pool **out_pool);
 /* Joins the workers. No call may be under way. */
 void maru_pool_destroy(maru_pool **pool);
@@ -29,8 +29,9 @@ int maru_pool_threads(const maru_pool *pool);
 /*
  * Splits [0, count) into pieces of at least `grain` items and runs them on
  * the caller and the workers; returns when all are done. Allocates nothing.
- * A call from inside a worker, and a second caller while the pool is in use,
- * run serially in the calling thread. Any thread.
+ * A call from inside an item of any pool, and a second caller while the pool
+ * is in use, run serially in the calling thread; `worker` is then what it is
+ * around the call if that is an item of the same pool, else 0. Any thread.
  */
 void maru_pool_parallel_for(maru_pool *pool, int64_t count, int64_t grain, maru_pool_fn fn, void *ctx);
 

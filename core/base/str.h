@@ -43,11 +43,14 @@ void maru_str_append_quoted(maru_str *s, const char *text, size_t length);
 bool maru_starts_with(const char *text, const char *prefix);
 bool maru_ends_with(const char *text, const char *suffix);
 
-/* The whole of `text` must be a number; no leading blanks, no locale. False leaves *out alone. */
+/*
+ * The whole of `text` must be a decimal number, no blanks, no locale; f64
+ * also takes "inf" and "nan". Out of range is false. False leaves *out alone.
+ */
 bool maru_parse_i64(const char *text, int64_t *out);
 bool maru_parse_f64(const char *text, double *out);
 
-/* Shell-style match of '*' and '?' over the whole of `text`; linear time. */
+/* Shell-style match of '*' and '?' over the whole of `text`; at most length x length steps, never exponential. */
 bool maru_glob_match(const char *pattern, const char *text);
 
 /* Among `n` names the one nearest to `text` (edit distance <= 2 and < half its length), or NULL: for "did you mean". */
