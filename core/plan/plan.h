@@ -15,6 +15,8 @@
  * offsets are evaluated for each set of symbol values (maru_plan_bind).
  */
 
+#include <maru/model.h>
+
 #include "graph/graph.h"
 
 #define MARU_PLAN_MAX_DEVICES 16
@@ -48,12 +50,6 @@ typedef struct maru_plan_refusal {
     uint32_t node;
     const char *text;
 } maru_plan_refusal;
-
-typedef enum maru_placement {
-    MARU_PLACE_WARN = 0,   // fall back, and say so
-    MARU_PLACE_STRICT = 1, // fail if a node leaves the asked devices
-    MARU_PLACE_FREE = 2,   // fall back
-} maru_placement;
 
 /* Strings and node lists are copied into the plan. */
 typedef struct maru_plan_request {
@@ -149,8 +145,9 @@ typedef struct maru_plan {
     MARU_ARRAY(maru_step) steps;
     maru_node_place *places;     // per node
     maru_storage *storage;       // per value, where it was made
-    MARU_ARRAY(maru_arena_item) items;   // sorted by evaluation order: those below come first
+    MARU_ARRAY(maru_arena_item) items;   // in the order of their first step
     MARU_ARRAY(uint32_t) below;
+    uint32_t *item_order;                // all items, those below before those above
     MARU_ARRAY(maru_value) shapes;       // per shape slot
     MARU_ARRAY(maru_plan_refusal) refusals;
     uint32_t n_fallback;         // nodes that left the asked devices
