@@ -67,7 +67,7 @@ uint8_t maru_f32_to_f8(maru_dtype dtype, float value, bool saturate)
     int exponent = 0;
     (void)frexpf(value, &exponent);
     exponent += format->bias - 1;  // the stored exponent
-    if (exponent < 1)
+    if (exponent < 1 || value == 0)
         exponent = 1;
     if (exponent > 32)
         return format->is_fnuz && !saturate ? format->nan : sign | beyond;
