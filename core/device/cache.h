@@ -19,7 +19,7 @@
  * `dir` is the cache folder of the runtime ("" keeps nothing: get answers
  * NOT_FOUND, put does nothing). `space` keeps owners apart: the plugin's name,
  * or "weights". Copies at most `room` bytes; *out_bytes is the whole size.
- * NOT_FOUND leaves no error message to show: a miss is ordinary.
+ * NOT_FOUND clears the thread's error record: a miss is ordinary.
  */
 MARU_NODISCARD maru_status maru_cache_get(const char *dir, const char *space, const uint8_t key[32], void *data,
                                           size_t room, size_t *out_bytes);

@@ -73,8 +73,9 @@ MARU_NODISCARD maru_status maru_plugin_attach_static(maru_abi_query_fn query, co
                                                      const maru_plugin_params *params, maru_plugin **out_plugin);
 /*
  * Quiesces, shuts down and unloads; *plugin is NULL after. UNAVAILABLE while
- * a device of it is open: then it stays. A plugin that fails to shut down is
- * left in memory, with the reason in the log.
+ * a device of it is open: then it stays. ABORTED: it could not be shut down (or
+ * a device of it was abandoned) and is left in memory for good, with the reason
+ * in the log; the services that it was given must stay too.
  */
 MARU_NODISCARD maru_status maru_plugin_unload(maru_plugin **plugin);
 

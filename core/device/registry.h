@@ -32,7 +32,7 @@ MARU_NODISCARD maru_status maru_runtime_attach_static(maru_runtime *runtime, mar
 /* The description of device `index` of maru_runtime_device_count, and whose it is. NULL if there is no such device. */
 const maru_abi_device_info *maru_runtime_device_desc(maru_runtime *runtime, size_t index);
 maru_plugin *maru_runtime_device_plugin(maru_runtime *runtime, size_t index);
-/* Opens it; `options` are "key=value" lines for the plugin, or NULL. The device must be closed before the runtime goes. */
+/* Opens it; `options` are "key=value" lines for the plugin, or NULL. It is closed before the runtime goes. */
 MARU_NODISCARD maru_status maru_runtime_open_device(maru_runtime *runtime, size_t index, const char *options,
                                                     maru_dev **out_dev);
 
