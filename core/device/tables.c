@@ -173,10 +173,12 @@ static maru_status take_tiers(const char *what, const maru_manifest *manifest, c
     return MARU_OK;
 }
 
-maru_status maru_tables_take(const char *what, const maru_manifest *manifest, x
+maru_status maru_tables_take(const char *what, const maru_manifest *manifest, const maru_abi_plugin_api *api,
+                             maru_plugin_tables *out, maru_abi_plugin **out_handle)
 {
     maru_abi_plugin_api copy;
     *out = (maru_plugin_tables){0};
+    *out_handle = NULL;
     MARU_TRY(take(what, "plugin_api", api, &copy, sizeof copy, api_members, COUNT(api_members)));
     *out_handle = copy.plugin;
     MARU_TRY(take(what, "plugin_fns", copy.plugin_fns, &out->plugin, sizeof out->plugin, plugin_members,
