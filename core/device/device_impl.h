@@ -31,6 +31,8 @@ struct maru_dev {
 struct maru_dev_queue {
     maru_dev *dev;
     maru_abi_queue *handle;
+    maru_dev_fence *fence;  // of maru_dev_queue_run; made when first needed
+    uint64_t value;         // last one that it was asked to reach
 };
 
 struct maru_dev_fence {

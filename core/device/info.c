@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "device/answer.h"
 #include "device/plugin_impl.h"
+#include "device/tables.h"
 
 #include <string.h>
 
@@ -37,34 +38,15 @@ static maru_abi_array *array_at(maru_abi_device_info *info, const array_member *
     return (maru_abi_array *)(void *)((char *)info + m->offset);
 }
 
-static maru_status copy_text(maru_arena *arena, const char **text)
+static maru_status take_array(const char *what, maru_arena *arena, const array_member *m, maru_abi_array *array)
 {
-    *text = maru_arena_strdup(arena, *text ? *text : "");
-    return *text ? MARU_OK : maru_fail_oom("a device's description");
-}
-
-/* Records of another minor version are longer (the rest is not known here) or shorter (the rest reads 0). */
-static maru_status copy_array(const char *what, maru_arena *arena, const array_member *m, maru_abi_array *array)
-{
-    if (array->count == 0) {
-        *array = (maru_abi_array){.stride = m->record_bytes};
-        return MARU_OK;
-    }
-    if (!array->data || array->stride == 0 || array->count > MAX_RECORDS)
-        return maru_fail(MARU_INTERNAL, "%s: device_info: %s has %u records, stride %u%s", what, m->name, array->count,
-                         array->stride, array->data ? "" : " and no data");
-    if (m->of_strings && array->stride < m->record_bytes)
-        return maru_fail(MARU_INTERNAL, "%s: device_info: %s has stride %u, a pointer has %u bytes", what, m->name,
+    if (m->of_strings && array->count && array->stride < m->record_bytes)
+        return maru_fail(MARU_INTERNAL, "%s: device_info: '%s' has stride %u, a pointer has %u bytes", what, m->name,
                          array->stride, m->record_bytes);
-    char *copy = maru_arena_alloc_array(arena, array->count, m->record_bytes);
-    if (!copy)
-        return maru_fail_oom("a device's description");
-    uint32_t n = array->stride < m->record_bytes ? array->stride : m->record_bytes;
-    for (uint32_t i = 0; i < array->count; i++)
-        memcpy(copy + (size_t)i * m->record_bytes, (const char *)array->data + (size_t)i * array->stride, n);
+    MARU_TRY(maru_tables_take_array(what, m->name, arena, m->record_bytes, MAX_RECORDS, array));
+    const char **texts = (const char **)(uintptr_t)array->data;
     for (uint32_t i = 0; m->of_strings && i < array->count; i++)
-        MARU_TRY(copy_text(arena, &((const char **)(void *)copy)[i]));
-    *array = (maru_abi_array){.data = copy, .count = array->count, .stride = m->record_bytes};
+        MARU_TRY(maru_tables_take_text(arena, &texts[i]));
     return MARU_OK;
 }
 
@@ -96,12 +78,12 @@ maru_status maru_device_info_get(const maru_plugin *plugin, uint32_t index, maru
                          sizeof *out_info);
     memset((char *)out_info + filled, 0, sizeof *out_info - filled);
     out_info->head = (maru_abi_head)MARU_ABI_HEAD(maru_abi_device_info);
-    MARU_TRY(copy_text(arena, &out_info->name));
-    MARU_TRY(copy_text(arena, &out_info->vendor));
-    MARU_TRY(copy_text(arena, &out_info->driver));
-    MARU_TRY(copy_text(arena, &out_info->bus_id));
+    MARU_TRY(maru_tables_take_text(arena, &out_info->name));
+    MARU_TRY(maru_tables_take_text(arena, &out_info->vendor));
+    MARU_TRY(maru_tables_take_text(arena, &out_info->driver));
+    MARU_TRY(maru_tables_take_text(arena, &out_info->bus_id));
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-        MARU_TRY(copy_array(plugin->what, arena, &arrays[i], array_at(out_info, &arrays[i])));
+        MARU_TRY(take_array(plugin->what, arena, &arrays[i], array_at(out_info, &arrays[i])));
     return check_kinds(plugin->what, out_info);
 }
 

@@ -195,3 +195,31 @@ maru_status maru_tables_take(const char *what, const maru_manifest *manifest, co
                                COUNT(record_members)));
     return take_tiers(what, manifest, &copy, out);
 }
+
+/* ---- arrays ------------------------------------------------------------------- */
+
+maru_status maru_tables_take_text(maru_arena *arena, const char **text)
+{
+    *text = maru_arena_strdup(arena, *text ? *text : "");
+    return *text ? MARU_OK : maru_fail_oom("a plugin's text");
+}
+
+maru_status maru_tables_take_array(const char *what, const char *name, maru_arena *arena, size_t record_bytes,
+                                   uint32_t max_records, maru_abi_array *array)
+{
+    if (array->count == 0) {
+        *array = (maru_abi_array){.stride = (uint32_t)record_bytes};
+        return MARU_OK;
+    }
+    if (!array->data || array->stride == 0 || array->count > max_records)
+        return maru_fail(MARU_INTERNAL, "%s: '%s' has %u records of stride %u%s", what, name, array->count,
+                         array->stride, array->data ? "" : " and no data");
+    char *copy = maru_arena_alloc_array(arena, array->count, record_bytes);
+    if (!copy)
+        return maru_fail_oom("a plugin's array");
+    size_t n = array->stride < record_bytes ? array->stride : record_bytes;
+    for (uint32_t i = 0; i < array->count; i++)
+        memcpy(copy + i * record_bytes, (const char *)array->data + (size_t)i * array->stride, n);
+    *array = (maru_abi_array){.data = copy, .count = array->count, .stride = (uint32_t)record_bytes};
+    return MARU_OK;
+}
