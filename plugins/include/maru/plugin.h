@@ -48,7 +48,7 @@ extern "C" {
 #define MARU_ABI_SEAL 0
 
 /* FNV-1a 64 of the three headers without this line; scripts/dev/abi-hash rewrites it and a test compares it. */
-#define MARU_ABI_HASH 0x236e37916f2e2403ull
+#define MARU_ABI_HASH 0xece5c596e4e329c8ull
 
 /*
  * First member of every versioned struct. The creator of an in-struct sets
@@ -79,7 +79,7 @@ typedef struct maru_abi_array {
 } maru_abi_array;
 
 #define MARU_ABI_AT(type, array, index) \
-    ((const type *)(const void *)((const char *)(array).data + (size_t)(index) * (array).stride))
+    ((type const *)(const void *)((const char *)(array).data + (size_t)(index) * (array).stride))
 
 /* ---- status and errors ------------------------------------------------ */
 
@@ -674,15 +674,34 @@ typedef const maru_abi_entry *(*maru_abi_query_fn)(uint16_t host_major, uint16_t
  *
  *     name, vendor, version, licence, tiers (K, G or KG), opset (highest
  *     version of the default domain it knows), opset.<domain>, dtypes (names
- *     separated by commas), opens (libraries it opens at run time), sanitizer
+ *     separated by commas), opens (libraries it opens at run time)
  *
- * ABI version, seal and hash are added by the macro.
+ * ABI version, seal and hash, and the sanitizer of the build, are added by the
+ * macro.
  */
 #define MARU_MANIFEST_SECTION ".note.maru"
 #define MARU_MANIFEST_OWNER "maru"
 #define MARU_MANIFEST_TYPE 1
 
-#define MARU_PLUGIN_MANIFEST(text)                                                                    \
+#if defined(__SANITIZE_ADDRESS__)
+#define MARU_MANIFEST_SANITIZER_ "sanitizer=address\n"
+#elif defined(__SANITIZE_THREAD__)
+#define MARU_MANIFEST_SANITIZER_ "sanitizer=thread\n"
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MARU_MANIFEST_SANITIZER_ "sanitizer=address\n"
+#elif __has_feature(thread_sanitizer)
+#define MARU_MANIFEST_SANITIZER_ "sanitizer=thread\n"
+#elif __has_feature(memory_sanitizer)
+#define MARU_MANIFEST_SANITIZER_ "sanitizer=memory\n"
+#endif
+#endif
+#ifndef MARU_MANIFEST_SANITIZER_
+#define MARU_MANIFEST_SANITIZER_ ""
+#endif
+
+#define MARU_PLUGIN_MANIFEST(text) MARU_PLUGIN_MANIFEST_(text MARU_MANIFEST_SANITIZER_)
+#define MARU_PLUGIN_MANIFEST_(text)                                                                   \
     static const struct {                                                                             \
         uint32_t owner_bytes, text_bytes, type;                                                       \
         char owner[8];                                                                                \
