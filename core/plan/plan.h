@@ -118,6 +118,7 @@ typedef struct maru_unit {
     uint32_t n_outputs;
     uint32_t n_constants;
     uint32_t n_shapes;
+    uint32_t workspace_item;     // in plan.items
 } maru_unit;
 
 /* One range of an arena, alive from step `first` to step `last` inclusive. */

@@ -236,8 +236,7 @@ static maru_status schedule_unit(scheduler *s, uint32_t index)
         plan->storage[unit->outputs[i]] = out[i];
         touch(s, out[i]);
     }
-    uint32_t workspace = 0;
-    MARU_TRY(new_item(s, unit->device, MARU_NO_VALUE, index, now(s), &workspace));
+    MARU_TRY(new_item(s, unit->device, MARU_NO_VALUE, index, now(s), &unit->workspace_item));
     unit->input_storage = in;
     unit->output_storage = out;
     return add_step(s, (maru_step){.kind = MARU_STEP_RUN, .device = unit->device, .unit = index});

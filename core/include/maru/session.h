@@ -65,7 +65,6 @@ typedef void (*maru_trace_fn)(void *ctx, const maru_trace_event *event);
 
 typedef struct maru_run_params {
     int64_t timeout_ns;         // 0: none
-    const int *cancel;          // looked at between steps (relaxed atomic read); non-zero: CANCELLED. NULL: never
     maru_trace_fn trace;        // NULL: no timing is taken
     void *trace_ctx;
 } maru_run_params;
@@ -73,7 +72,10 @@ typedef struct maru_run_params {
 /* `params` may be NULL. After an error the states are as a whole either before or undefined: see maru_session_reset. */
 MARU_API MARU_NODISCARD maru_status maru_session_run(maru_session *session, const maru_run_params *params);
 
-/* Called once, on a thread of the runtime, with the run's status and message. May destroy nothing of the session. */
+/* Ends the run under way with CANCELLED between two of its steps; does nothing when there is none. Any thread. */
+MARU_API void maru_session_cancel(maru_session *session);
+
+/* Called once, on a thread of the session's, with the run's status and message. May destroy nothing of the session. */
 typedef void (*maru_done_fn)(void *ctx, maru_status status, const char *message);
 /* Starts a run and returns. Until `done` was called the session may not be used otherwise. */
 MARU_API MARU_NODISCARD maru_status maru_session_run_async(maru_session *session, const maru_run_params *params,

@@ -219,7 +219,13 @@ typedef struct maru_abi_symbol_rule {
 
 enum {
     MARU_ABI_CLAIM_STATE_IN_PLACE = 1u << 0, /* else states get two buffers that are swapped */
-    MARU_ABI_CLAIM_SAVEABLE = 1u << 1        /* save() works */
+    MARU_ABI_CLAIM_SAVEABLE = 1u << 1,       /* save() works */
+    /*
+     * One node: output 0 may be bound to the memory of an input that nothing
+     * else reads: of an elementwise op any input of the same size, of an
+     * update op (TensorScatter, ScatterElements, ScatterND) input 0.
+     */
+    MARU_ABI_CLAIM_IN_PLACE = 1u << 2
 };
 
 /* A convex set of nodes that the plugin would compile as one program. Sets may overlap, as alternatives. */

@@ -1,0 +1,178 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/model_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/os.h"
+#include "exec/abi_graph.h"
+
+/* ---- constants ---- */
+
+static maru_model_constant *find_constant(maru_model *model, maru_value value, uint32_t device, uint32_t layout,
+                                          uint64_t bytes)
+{
+    for (size_t i = 0; i < model->constants.count; i++) {
+        maru_model_constant *c = model->constants.data[i];
+        if (c->value == value && c->device == device && c->layout == layout && c->bytes == bytes)
+            return c;
+    }
+    return NULL;
+}
+
+static maru_status add_constant(maru_model *model, maru_value value, uint32_t device, uint32_t layout, uint64_t bytes,
+                                maru_model_constant **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return maru_fail_oom("a constant");
+    **out = (maru_model_constant){.value = value, .device = device, .layout = layout, .bytes = bytes};
+    maru_status status = maru_array_push(&model->constants, *out);
+    if (status != MARU_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* As it is: host memory where it lies, or uploaded. */
+static maru_status make_plain(maru_model *model, maru_model_constant *c)
+{
+    const void *data = maru_graph_constant_data(model->graph, c->value);
+    if (c->bytes == 0)
+        return maru_block_host(&c->block, 0);
+    if (model->plan->devices[c->device].is_host_memory) {
+        maru_block_wrap(&c->block, data, c->bytes);
+        return MARU_OK;
+    }
+    MARU_TRY(maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes));
+    return maru_block_write(&c->block, c->device, 0, data, c->bytes);
+}
+
+/* The pages of a mapped file are not needed once the packed form is there. */
+static void drop_pages(const maru_constant_source *source)
+{
+    if (source->fd <= 0)
+        return;
+    const maru_os_map map = {.data = source->data, .bytes = source->bytes, .fd = source->fd};
+    maru_os_map_drop(&map, 0, source->bytes);
+}
+
+static maru_status make_packed(maru_model *model, maru_model_constant *c, maru_dev_program *program, uint32_t index)
+{
+    const maru_value_record *v = maru_graph_get(model->graph, c->value);
+    const maru_constant_source *source = &model->graph->constants.data[v->source].source;
+    maru_block host = {0};
+    MARU_TRY(maru_block_host(&host, c->bytes));
+    maru_status status = maru_dev_program_pack(program, index, source->data, source->bytes, host.data, c->bytes);
+    if (status == MARU_OK && !model->plan->devices[c->device].is_host_memory) {
+        status = maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes);
+        if (status == MARU_OK)
+            status = maru_block_write(&c->block, c->device, 0, host.data, c->bytes);
+        maru_block_fini(&host);
+    } else if (status == MARU_OK) {
+        c->block = host;
+    } else {
+        maru_block_fini(&host);
+    }
+    if (status == MARU_OK)
+        drop_pages(source);
+    return status;
+}
+
+static maru_status bring_constant(maru_model *model, uint32_t unit, uint32_t index, const maru_abi_constant_use *use,
+                                  maru_dev_binding *out)
+{
+    const maru_unit *u = &model->plan->units.data[unit];
+    const maru_value value = u->constants[index];
+    const bool is_packed = use->how == MARU_ABI_CONSTANT_PACKED;
+    const maru_value_record *v = maru_graph_get(model->graph, value);
+    const uint64_t bytes = is_packed ? use->bytes : model->graph->constants.data[v->source].source.bytes;
+    const uint32_t layout = is_packed ? use->layout : 0;
+    maru_model_constant *c = find_constant(model, value, u->device, layout, bytes);
+    if (!c) {
+        MARU_TRY(add_constant(model, value, u->device, layout, bytes, &c));
+        MARU_TRY(is_packed ? make_packed(model, c, model->units[unit].program, index) : make_plain(model, c));
+    }
+    return maru_block_on(&c->block, model->devices[u->device], u->device, out);
+}
+
+static maru_status bring_constants(maru_model *model, uint32_t unit)
+{
+    maru_model_unit *mu = &model->units[unit];
+    const maru_unit *u = &model->plan->units.data[unit];
+    const maru_abi_program_info *info = maru_dev_program_info(mu->program);
+    mu->constants = maru_arena_alloc_array(&model->arena, u->n_constants + 1, sizeof *mu->constants);
+    if (!mu->constants)
+        return maru_fail_oom("a model");
+    for (uint32_t i = 0; i < u->n_constants; i++) {
+        const maru_abi_constant_use *use = MARU_ABI_AT(maru_abi_constant_use, info->constants, i);
+        if (use->how != MARU_ABI_CONSTANT_BAKED)
+            MARU_TRY(bring_constant(model, unit, i, use, &mu->constants[mu->n_constants++]));
+    }
+    return MARU_OK;
+}
+
+/* ---- units ---- */
+
+static const char *make_label(maru_model *model, const maru_unit *u)
+{
+    maru_str s = {0};
+    for (uint32_t k = 0; k < u->n_nodes; k++)
+        maru_str_printf(&s, "%s%s", k ? "+" : "", model->graph->nodes.data[u->nodes[k]].op->name);
+    const char *label = maru_arena_strdup(&model->arena, maru_str_get(&s));
+    maru_str_fini(&s);
+    return label;
+}
+
+static maru_status compile_unit(maru_model *model, uint32_t unit, maru_numerics numerics)
+{
+    const maru_unit *u = &model->plan->units.data[unit];
+    const maru_abi_graph_part part = {
+        .nodes = u->nodes,
+        .n_nodes = u->n_nodes,
+        .inputs = u->inputs,
+        .n_inputs = u->n_inputs,
+        .outputs = u->outputs,
+        .n_outputs = u->n_outputs,
+    };
+    maru_abi_graph_box box = {0};
+    MARU_TRY(maru_abi_graph_make(model->graph, &part, &box));
+    const maru_abi_compile_request request = {
+        .head = MARU_ABI_HEAD(maru_abi_compile_request),
+        .graph = &box.graph,
+        .numerics = maru_model_numerics(numerics),
+    };
+    const maru_dev_wait wait = {0};
+    maru_status status = maru_dev_compile(model->devices[u->device], &request, &wait, &model->units[unit].program);
+    maru_abi_graph_fini(&box);
+    return status;
+}
+
+maru_status maru_model_compile(maru_model *model, const maru_model_params *params)
+{
+    const size_t n = model->plan->units.count;
+    model->units = maru_arena_alloc_array(&model->arena, n + 1, sizeof *model->units);
+    if (!model->units)
+        return maru_fail_oom("a model");
+    for (uint32_t u = 0; u < n; u++) {
+        const maru_unit *unit = &model->plan->units.data[u];
+        maru_model_progress(params, "compile", u, n);
+        model->units[u].label = make_label(model, unit);
+        model->units[u].scope = model->graph->nodes.data[unit->nodes[unit->n_nodes - 1]].scope;
+        if (!model->units[u].label)
+            return maru_fail_oom("a model");
+        const maru_status status = compile_unit(model, u, params->numerics);
+        if (status != MARU_OK)
+            return maru_fail_within(status, "%s%s%s", model->units[u].label, *model->units[u].scope ? " in " : "",
+                                    model->units[u].scope);
+    }
+    for (uint32_t u = 0; u < n; u++) {
+        maru_model_progress(params, "pack", u, n);
+        MARU_TRY(bring_constants(model, u));
+    }
+    maru_model_progress(params, "pack", n, n);
+    return MARU_OK;
+}
