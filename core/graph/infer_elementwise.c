@@ -237,7 +237,18 @@ MARU_INFER(prelu)
     return MARU_OK;
 }
 
+/* The two have the same dims: no broadcasting. */
 MARU_INFER(swiglu)
 {
-    return two_of_class(infer, "f", MARU_DTYPE_NONE);
+    MARU_TRY(two_of_class(infer, "f", MARU_DTYPE_NONE));
+    const maru_infer_value *a = &infer->inputs[0];
+    const maru_infer_value *b = &infer->inputs[1];
+    bool same = a->rank == b->rank;
+    for (uint32_t d = 0; same && d < a->rank; d++)
+        same = maru_infer_same_dim(infer, a->dims[d], b->dims[d]);
+    char left[256], right[256];
+    return same ? MARU_OK
+                : maru_infer_fail(infer, "%s and %s must have the same dims",
+                                  maru_infer_describe(infer, 0, left, sizeof left),
+                                  maru_infer_describe(infer, 1, right, sizeof right));
 }
