@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The Maru authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles each public header alone: those of the core as C11 and C++11, those of plugins as C99 and C++11."""
+"""Compiles each public header alone: those of the core as C11 and C++11, those of plugins as C99 and C++11.
+
+Arguments: the generated version.h, then every header that is installed: none may be forgotten.
+"""
 import os
 import pathlib
 import shutil
@@ -43,6 +46,11 @@ def main():
                 if shutil.which(cxx):
                     n_failed += not compile_alone(cxx, "c++", "c++11", includes, header)
                     n_done += 1
+    installed = {pathlib.Path(name).resolve() for name in sys.argv[2:]}
+    for header in sorted({*core.glob("maru/*.h"), *plugins.glob("maru/*.h")}):
+        if header.resolve() not in installed:
+            print(f"{header.relative_to(root)} is not installed: add it to the meson.build of its folder")
+            n_failed += 1
     print(f"{n_done} compilations, {n_failed} failed")
     return 1 if n_failed or not n_done else 0
 
