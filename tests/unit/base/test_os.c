@@ -339,6 +339,18 @@ static void child_is_killed_at_the_deadline(void **state)
     free(result.out);
 }
 
+static void its_children_are_killed_too(void **state)
+{
+    (void)state;
+    char script[1200];
+    snprintf(script, sizeof script, "(sleep 0.5; : > %s) & wait", at("grandchild"));
+    maru_os_child_result result = run_shell(script, 100, 100);
+    assert_true(result.timed_out);
+    free(result.out);
+    usleep(900000);
+    assert_false(maru_os_is_file(at("grandchild")));
+}
+
 static void child_may_leave_a_child_behind(void **state)
 {
     (void)state;
@@ -376,6 +388,7 @@ int main(void)
         cmocka_unit_test(child_output_is_cut),
         cmocka_unit_test(child_dies_of_a_signal),
         cmocka_unit_test(child_is_killed_at_the_deadline),
+        cmocka_unit_test(its_children_are_killed_too),
         cmocka_unit_test(child_may_leave_a_child_behind),
         cmocka_unit_test(child_that_is_not_there),
     };
