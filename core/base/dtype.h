@@ -3,7 +3,10 @@
 #ifndef MARU_BASE_DTYPE_H
 #define MARU_BASE_DTYPE_H
 
-/* Sizes of tensors whose dtype comes from outside: overflow-checked. The table of dtypes itself is public (maru/tensor.h). */
+/*
+ * Sizes of tensors whose dtype comes from outside: overflow-checked. The table
+ * of dtypes itself is public (maru/tensor.h).
+ */
 
 #include <maru/tensor.h>
 
@@ -13,7 +16,8 @@
  * byte half used when the count is odd. Fails on a negative dim, an overflow,
  * an unknown dtype or MARU_STRING.
  */
-MARU_NODISCARD maru_status maru_dtype_tensor_bytes(maru_dtype dtype, const int64_t *dims, size_t rank, size_t *out_bytes);
+MARU_NODISCARD maru_status maru_dtype_tensor_bytes(maru_dtype dtype, const int64_t *dims, size_t rank,
+                                                   size_t *out_bytes);
 /* Product of dims, 0 if any is 0, 1 for rank 0; fails on a negative dim or overflow. */
 MARU_NODISCARD maru_status maru_dims_count(const int64_t *dims, size_t rank, int64_t *out_count);
 /*

@@ -25,7 +25,7 @@ typedef struct maru_os_map {
 
 MARU_NODISCARD maru_status maru_os_map_file(const char *path, maru_os_map *out);
 void maru_os_unmap_file(maru_os_map *map);
-/* Drops the resident pages that lie wholly in [offset, offset + bytes): they are read again from the file if touched. */
+/* Drops the resident pages that lie wholly in [offset, offset + bytes); touched again, they are read from the file. */
 void maru_os_map_drop(const maru_os_map *map, size_t offset, size_t bytes);
 /* Asks the system to read [offset, offset + bytes) ahead. A hint. */
 void maru_os_map_prefetch(const maru_os_map *map, size_t offset, size_t bytes);
@@ -42,7 +42,8 @@ MARU_NODISCARD maru_status maru_os_stat(const char *path, uint64_t *out_bytes, i
 /* Makes `path` and its parents. */
 MARU_NODISCARD maru_status maru_os_make_dirs(const char *path);
 /* Calls `fn` with each entry's name but "." and "..", sorted by byte value; stops when it does not return MARU_OK. */
-MARU_NODISCARD maru_status maru_os_list_dir(const char *path, maru_status (*fn)(void *ctx, const char *name), void *ctx);
+MARU_NODISCARD maru_status maru_os_list_dir(const char *path, maru_status (*fn)(void *ctx, const char *name),
+                                            void *ctx);
 /* The file's absolute path without links; malloc'ed. */
 MARU_NODISCARD maru_status maru_os_real_path(const char *path, char **out_path);
 /* The absolute path of the running program, or of the shared object that holds `address`; malloc'ed. */

@@ -25,6 +25,7 @@ static maru_status code_of(int error)
     case ENOMEM:
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
     case EMFILE:
     case ENFILE: return MARU_RESOURCE_EXHAUSTED;
     case EAGAIN:

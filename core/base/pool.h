@@ -19,7 +19,10 @@ typedef struct maru_pool maru_pool;
 /* Runs items [begin, end) of a job on worker `worker` (0 is the calling thread). Must not fail. */
 typedef void (*maru_pool_fn)(void *ctx, int64_t begin, int64_t end, int worker);
 
-/* `n_threads` counts the caller; 0 means one per core of the process's affinity mask and CPU quota, at most 1024. No thread is started yet. */
+/*
+ * `n_threads` counts the caller, at most 1024; 0 means one per core of the
+ * process's affinity mask and CPU quota. No thread is started yet.
+ */
 MARU_NODISCARD maru_status maru_pool_create(int n_threads, maru_pool **out_pool);
 /* Joins the workers. No call may be under way. */
 void maru_pool_destroy(maru_pool **pool);

@@ -34,7 +34,10 @@ const char *maru_str_get(const maru_str *s);
 /* Moves the bytes out (free() them); "" if empty; NULL only when memory ran out. `s` is {0} again. */
 char *maru_str_take(maru_str *s);
 
-/* Writes a double so that reading it back gives the same value, in the C locale, with a '.' or exponent ("1.0", "1e-05"). */
+/*
+ * Writes a double so that reading it back gives the same value, whatever the
+ * locale, with a '.' or an exponent ("1.0", "1e-05"), or "inf", "-inf", "nan".
+ */
 void maru_str_append_f64(maru_str *s, double value);
 
 /* Appends `text` in double quotes, escaping what JSON escapes. Bytes >= 0x80 go through as they are. */

@@ -3,7 +3,10 @@
 #ifndef MARU_DEVICE_TABLES_H
 #define MARU_DEVICE_TABLES_H
 
-/* Taking over what a plugin hands out: structs of any size and minor version, checked and copied to this host's size. */
+/*
+ * Taking over what a plugin hands out: structs of any size and minor version,
+ * checked and copied to this host's size.
+ */
 
 #include "base/arena.h"
 #include "device/loader.h"

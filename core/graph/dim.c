@@ -462,8 +462,9 @@ maru_status maru_exprs_evaluate(const maru_exprs *exprs, const int64_t *symbol_v
         } else if (!combine(e->op, out_values[e->a], out_values[e->b], &out_values[i])) {
             maru_str text = {0};
             maru_expr_print(exprs, dim_of((uint32_t)i), &text);
-            maru_status status = maru_fail(MARU_OUT_OF_RANGE, "dim %s overflows or divides by zero with the given sizes",
-                                           maru_str_get(&text));
+            maru_status status =
+                maru_fail(MARU_OUT_OF_RANGE, "dim %s overflows or divides by zero with the given sizes",
+                          maru_str_get(&text));
             maru_str_fini(&text);
             return status;
         }

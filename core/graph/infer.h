@@ -38,7 +38,10 @@ typedef struct maru_infer {
 /* Records "Op: <sentence>" with code INVALID_ARGUMENT. */
 MARU_PRINTF(2, 3)
 maru_status maru_infer_fail(const maru_infer *infer, const char *fmt, ...);
-/* "f32[batch, 384]" of input `index`, in a small ring of buffers of the calling thread's error path: for messages only. */
+/*
+ * "f32[batch, 384]" of input `index`, in a small ring of buffers of the calling
+ * thread's error path: for messages only.
+ */
 const char *maru_infer_describe(const maru_infer *infer, size_t index, char *room, size_t room_bytes);
 
 static inline size_t maru_infer_input_count(const maru_infer *infer)

@@ -10,20 +10,21 @@
 enum { MARU_OP_NONE = 0 };
 
 static const maru_op_info ops[MARU_OP_COUNT] = {
-#define MARU_OP(op_id, op_name, op_domain, since, min_in, max_in, min_out, max_out, op_level, op_infer, op_flags, op_attrs) \
-    [MARU_OP_##op_id] = {                                                                                                 \
-        .id = MARU_OP_##op_id,                                                                                           \
-        .name = op_name,                                                                                                 \
-        .domain = op_domain,                                                                                             \
-        .since_version = since,                                                                                          \
-        .min_inputs = min_in,                                                                                            \
-        .max_inputs = max_in,                                                                                            \
-        .min_outputs = min_out,                                                                                          \
-        .max_outputs = max_out,                                                                                          \
-        .level = MARU_OP_##op_level,                                                                                     \
-        .infer = maru_infer_##op_infer,                                                                                  \
-        .flags = MARU_OP_##op_flags,                                                                                     \
-        .attrs = op_attrs,                                                                                               \
+#define MARU_OP(op_id, op_name, op_domain, since, min_in, max_in, min_out, max_out, op_level, op_infer, op_flags, \
+                op_attrs)                                                                                         \
+    [MARU_OP_##op_id] = {                                                                                         \
+        .id = MARU_OP_##op_id,                                                                                    \
+        .name = op_name,                                                                                          \
+        .domain = op_domain,                                                                                      \
+        .since_version = since,                                                                                   \
+        .min_inputs = min_in,                                                                                     \
+        .max_inputs = max_in,                                                                                     \
+        .min_outputs = min_out,                                                                                   \
+        .max_outputs = max_out,                                                                                   \
+        .level = MARU_OP_##op_level,                                                                              \
+        .infer = maru_infer_##op_infer,                                                                           \
+        .flags = MARU_OP_##op_flags,                                                                              \
+        .attrs = op_attrs,                                                                                        \
     },
 #include "graph/op.def"
 #undef MARU_OP

@@ -39,7 +39,7 @@
     do {                                                                                           \
         const char *unit_root_ = getenv("MARU_TEST_DATA");                                         \
         snprintf((out), sizeof(out), "%s/%s", unit_root_ ? unit_root_ : "", (name));               \
-        if (!unit_root_ || (!maru_os_is_file(out) && !maru_os_is_dir(out))) {                                            \
+        if (!unit_root_ || (!maru_os_is_file(out) && !maru_os_is_dir(out))) {                 \
             print_message("no test data: %s\n", (out));                                           \
             skip();                                                                                \
         }                                                                                          \

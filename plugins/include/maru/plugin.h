@@ -48,7 +48,7 @@ extern "C" {
 #define MARU_ABI_SEAL 0
 
 /* FNV-1a 64 of the three headers without this line; scripts/dev/abi-hash rewrites it and a test compares it. */
-#define MARU_ABI_HASH 0xba5d556fb239a7bbull
+#define MARU_ABI_HASH 0x4d9e10991188e451ull
 
 /*
  * First member of every versioned struct. The creator of an in-struct sets
@@ -447,11 +447,11 @@ typedef struct maru_abi_buffer_fns {
     maru_abi_head head;
 
     /* Contents are undefined. Never called on the run path. [shm] */
-    maru_abi_status (*alloc)(maru_abi_device *device, uint32_t memory_kind, uint64_t bytes, maru_abi_buffer **out_buffer,
-                             maru_abi_error *error);
+    maru_abi_status (*alloc)(maru_abi_device *device, uint32_t memory_kind, uint64_t bytes,
+                             maru_abi_buffer **out_buffer, maru_abi_error *error);
     /* Optional: with MARU_ABI_MEM_IMPORT_*. [shm] */
-    maru_abi_status (*import_external)(maru_abi_device *device, const maru_abi_external *external, maru_abi_buffer **out_buffer,
-                              maru_abi_error *error);
+    maru_abi_status (*import_external)(maru_abi_device *device, const maru_abi_external *external,
+                                       maru_abi_buffer **out_buffer, maru_abi_error *error);
     /* Optional: SHAREABLE kinds. The fd is the caller's to close. [shm] */
     maru_abi_status (*export_external)(maru_abi_buffer *buffer, uint32_t kind, maru_abi_external *out_external,
                                maru_abi_error *error);

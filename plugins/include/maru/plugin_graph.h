@@ -399,7 +399,7 @@ typedef struct maru_abi_graph_fns {
     /* Optional. A job, as compile; its product is taken with compile_take. [shm] */
     maru_abi_status (*load)(maru_abi_device *device, const void *blob, uint64_t bytes, maru_abi_job **out_job,
                             maru_abi_error *error);
-    /* Optional. Frees the device's memory of an idle program; the handle stays, reload makes it runnable again. [msg] */
+    /* Optional. Frees the device's memory of an idle program; the handle stays, reload makes it runnable. [msg] */
     maru_abi_status (*unload)(maru_abi_program *program, maru_abi_error *error);
     maru_abi_status (*reload)(maru_abi_program *program, maru_abi_error *error);
 

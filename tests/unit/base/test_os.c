@@ -6,6 +6,7 @@
 #include "base/os.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,6 +147,31 @@ static void writes_all_or_nothing(void **state)
     assert_ok(maru_os_list_dir(at("atomic"), count_entry, &names));
     assert_string_equal(names, "dir,file,");
     free(names);
+}
+
+static void a_failed_write_leaves_nothing(void **state)
+{
+    (void)state;
+    char *names = NULL;
+    char *data = NULL;
+    size_t bytes = 0;
+    char large[100] = {0};
+    assert_ok(maru_os_make_dirs(at("full")));
+    assert_ok(maru_os_write_file(at("full/file"), "old", 3));
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit few = {.rlim_cur = 10, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    maru_status status = maru_os_write_file(at("full/file"), large, sizeof large);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_fails(status, MARU_RESOURCE_EXHAUSTED, "full/file");
+    assert_ok(maru_os_list_dir(at("full"), count_entry, &names));
+    assert_string_equal(names, "file,");
+    free(names);
+    assert_ok(maru_os_read_file(at("full/file"), 100, &data, &bytes));
+    assert_string_equal(data, "old");
+    free(data);
 }
 
 static void lists_sorted_and_stops(void **state)
@@ -339,6 +365,18 @@ static void child_is_killed_at_the_deadline(void **state)
     free(result.out);
 }
 
+static void its_children_are_killed_too(void **state)
+{
+    (void)state;
+    char script[1200];
+    snprintf(script, sizeof script, "(sleep 0.5; : > %s) & wait", at("grandchild"));
+    maru_os_child_result result = run_shell(script, 100, 100);
+    assert_true(result.timed_out);
+    free(result.out);
+    usleep(900000);
+    assert_false(maru_os_is_file(at("grandchild")));
+}
+
 static void child_may_leave_a_child_behind(void **state)
 {
     (void)state;
@@ -366,6 +404,7 @@ int main(void)
         cmocka_unit_test(maps_no_file_nor_directory),
         cmocka_unit_test(reads_whole_files),
         cmocka_unit_test(writes_all_or_nothing),
+        cmocka_unit_test(a_failed_write_leaves_nothing),
         cmocka_unit_test(lists_sorted_and_stops),
         cmocka_unit_test(makes_and_tells_directories),
         cmocka_unit_test(finds_paths),
@@ -376,6 +415,7 @@ int main(void)
         cmocka_unit_test(child_output_is_cut),
         cmocka_unit_test(child_dies_of_a_signal),
         cmocka_unit_test(child_is_killed_at_the_deadline),
+        cmocka_unit_test(its_children_are_killed_too),
         cmocka_unit_test(child_may_leave_a_child_behind),
         cmocka_unit_test(child_that_is_not_there),
     };

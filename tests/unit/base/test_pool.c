@@ -160,6 +160,18 @@ static void outer_fn(void *ctx, int64_t begin, int64_t end, int worker)
     }
 }
 
+static void call_another_pool(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    const nested_inner *shared = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        nested_inner inner = {.outer = shared->outer};
+        maru_pool_parallel_for(shared->outer->pool, 50, 1, inner_fn, &inner);
+        if (inner.calls != 1)
+            atomic_fetch_add(&shared->outer->bad, 1);
+    }
+}
+
 static void nested_calls_are_serial(void **state)
 {
     (void)state;
@@ -170,6 +182,75 @@ static void nested_calls_are_serial(void **state)
     assert_int_equal(atomic_load(&outer.bad), 0);
     assert_int_equal(atomic_load(&outer.sum), 100 * 64 * 50);
     maru_pool_destroy(&outer.pool);
+}
+
+/* Of another pool too: its workers would only compete with these. */
+static void nested_calls_of_another_pool_are_serial(void **state)
+{
+    (void)state;
+    maru_pool *outside = NULL;
+    nested_inner inner = {0};
+    nested outer = {0};
+    assert_ok(maru_pool_create(3, &outside));
+    assert_ok(maru_pool_create(3, &outer.pool));
+    inner.outer = &outer;
+    maru_pool_parallel_for(outside, 3, 1, call_another_pool, &inner);
+    assert_int_equal(atomic_load(&outer.bad), 0);
+    assert_int_equal(atomic_load(&outer.sum), 3 * 50);
+    maru_pool_destroy(&outer.pool);
+    maru_pool_destroy(&outside);
+}
+
+typedef struct second_caller {
+    maru_pool *pool;
+    _Atomic int first_is_inside;
+    _Atomic int second_is_done;
+    int n_calls;  // of the second caller's function: one, on its own thread
+    int64_t n_items;
+} second_caller;
+
+static void hold_the_pool(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    (void)begin;
+    (void)end;
+    (void)worker;
+    second_caller *s = ctx;
+    atomic_store(&s->first_is_inside, 1);
+    int64_t deadline = maru_os_now_ns() + INT64_C(20000000000);
+    while (!atomic_load(&s->second_is_done) && maru_os_now_ns() < deadline)
+        maru_os_sleep_ns(10000);
+}
+
+static void count_serial(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    second_caller *s = ctx;
+    s->n_calls += worker == 0 ? 1 : 1000;
+    s->n_items += end - begin;
+}
+
+static void *call_second(void *arg)
+{
+    second_caller *s = arg;
+    while (!atomic_load(&s->first_is_inside))
+        maru_os_sleep_ns(10000);
+    maru_pool_parallel_for(s->pool, 70, 1, count_serial, s);
+    atomic_store(&s->second_is_done, 1);
+    return NULL;
+}
+
+static void a_second_caller_does_not_wait(void **state)
+{
+    (void)state;
+    second_caller s = {0};
+    maru_os_thread thread;
+    assert_ok(maru_pool_create(3, &s.pool));
+    assert_ok(maru_os_thread_start(&thread, call_second, &s));
+    maru_pool_parallel_for(s.pool, 3, 1, hold_the_pool, &s);
+    assert_int_equal(atomic_load(&s.second_is_done), 1);
+    maru_os_thread_join(&thread);
+    assert_int_equal(s.n_calls, 1);
+    assert_int_equal(s.n_items, 70);
+    maru_pool_destroy(&s.pool);
 }
 
 typedef struct caller {
@@ -254,6 +335,8 @@ int main(void)
         cmocka_unit_test(many_short_jobs),
         cmocka_unit_test(really_runs_at_once),
         cmocka_unit_test(nested_calls_are_serial),
+        cmocka_unit_test(nested_calls_of_another_pool_are_serial),
+        cmocka_unit_test(a_second_caller_does_not_wait),
         cmocka_unit_test(several_callers_at_once),
         cmocka_unit_test(results_are_visible_after_the_call),
         cmocka_unit_test(creates_within_reason),

@@ -19,6 +19,14 @@ static void owns_zeroed_aligned_data(void **state)
     assert_true(maru_tensor_get_f64(&t, 76) == 1.5);
     maru_tensor_destroy(&t);
     assert_null(t.data);
+    maru_tensor many[50];
+    for (int64_t i = 0; i < 50; i++) {
+        assert_ok(maru_tensor_create(MARU_U8, &i, 1, &many[i]));
+        assert_int_equal((uintptr_t)many[i].data % 64, 0);
+        memset(many[i].data, 1, many[i].bytes);
+    }
+    for (int i = 0; i < 50; i++)
+        maru_tensor_destroy(&many[i]);
     assert_int_equal(maru_tensor_count(&t), 0);
     maru_tensor_destroy(&t);
 }
