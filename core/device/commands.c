@@ -342,6 +342,7 @@ bool maru_dev_commands_is_ready(const maru_dev_commands *list, const maru_dev *d
 static maru_status find(maru_dev_commands *list, uint32_t command, uint32_t kind, const char *call,
                         command_side **out_side)
 {
+    *out_side = NULL;
     if (command >= list->commands.count)
         return maru_fail(MARU_OUT_OF_RANGE, "%s: %s: there is no command %u", list->dev->id, call, command);
     if (kind && list->commands.data[command].kind != kind)
@@ -353,7 +354,7 @@ static maru_status find(maru_dev_commands *list, uint32_t command, uint32_t kind
 
 maru_status maru_dev_commands_set_arg(maru_dev_commands *list, uint32_t command, uint32_t arg, maru_dev_arg value)
 {
-    command_side *side;
+    command_side *side = NULL;
     MARU_TRY(find(list, command, MARU_ABI_CMD_DISPATCH, "set_arg", &side));
     if (arg >= side->body.dispatch->n_args || side->args[arg].kind != value.kind)
         return maru_fail(MARU_INVALID_ARGUMENT, "%s: set_arg: command %u has no argument %u of kind %u",
@@ -368,7 +369,7 @@ maru_status maru_dev_commands_set_arg(maru_dev_commands *list, uint32_t command,
 
 maru_status maru_dev_commands_set_groups(maru_dev_commands *list, uint32_t command, const uint32_t groups[3])
 {
-    command_side *side;
+    command_side *side = NULL;
     MARU_TRY(find(list, command, MARU_ABI_CMD_DISPATCH, "set_groups", &side));
     memcpy(side->body.dispatch->groups, groups, sizeof side->body.dispatch->groups);
     return MARU_OK;
@@ -395,7 +396,7 @@ static maru_status set_in_fill(maru_dev_commands *list, command_side *side, maru
 maru_status maru_dev_commands_set_binding(maru_dev_commands *list, uint32_t command, uint32_t index,
                                           maru_dev_binding binding)
 {
-    command_side *side;
+    command_side *side = NULL;
     maru_abi_binding place;
     MARU_TRY(find(list, command, 0, "set_binding", &side));
     uint32_t kind = list->commands.data[command].kind;
@@ -414,7 +415,7 @@ maru_status maru_dev_commands_set_binding(maru_dev_commands *list, uint32_t comm
 maru_status maru_dev_commands_set_copy(maru_dev_commands *list, uint32_t command, maru_dev_binding dst,
                                        maru_dev_binding src)
 {
-    command_side *side;
+    command_side *side = NULL;
     maru_abi_copy changed;
     MARU_TRY(find(list, command, MARU_ABI_CMD_COPY, "set_copy", &side));
     MARU_TRY(make_copy(list->dev, dst, src, &changed));
