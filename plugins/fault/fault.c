@@ -1,0 +1,224 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "fault.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Faults of the manifest and the entry are built in, one variant each; README.md lists them. */
+#ifdef FAULT_MAJOR
+#undef MARU_ABI_MAJOR
+#define MARU_ABI_MAJOR 2
+#endif
+#ifdef FAULT_HASH
+#undef MARU_ABI_HASH
+#define MARU_ABI_HASH 0x0123456789abcdefull
+#endif
+#ifndef FAULT_NAME
+#define FAULT_NAME "fault"
+#endif
+
+static maru_abi_status fault_alloc(maru_abi_device *device, uint32_t memory_kind, uint64_t bytes,
+                                   maru_abi_buffer **out_buffer, maru_abi_error *error)
+{
+    fault_device *fault = device->user;
+    if (fault->alloc_fail >= 0 && atomic_fetch_add(&fault->n_allocs, 1) >= fault->alloc_fail)
+        return tpl_fail(error, MARU_ABI_RESOURCE_EXHAUSTED, "fault: no memory is left");
+    return tpl_buffer_fns.alloc(device, memory_kind, bytes, out_buffer, error);
+}
+
+static maru_abi_status fault_submit(maru_abi_queue *queue, const maru_abi_submit *submit, maru_abi_error *error)
+{
+    fault_device *fault = queue->device->user;
+    fault_at(fault->options, "submit");
+    if (fault->unknown_status)
+        return tpl_fail(error, 1234, "fault: a status of another world");
+    if (fault->lost_after >= 0 && atomic_fetch_add(&fault->n_submits, 1) >= fault->lost_after)
+        atomic_store(&fault->is_lost, 1);
+    if (atomic_load(&fault->is_lost)) {
+        tpl_fail(error, MARU_ABI_DEVICE_LOST, "fault: the device fell off its bus");
+        if (error)
+            error->scope = MARU_ABI_SCOPE_DEVICE;
+        return MARU_ABI_DEVICE_LOST;
+    }
+    if (!fault->fence_never)
+        return tpl_queue_fns.submit(queue, submit, error);
+    maru_abi_submit silent = *submit;
+    silent.n_signals = 0;
+    return tpl_queue_fns.submit(queue, &silent, error);
+}
+
+static maru_abi_status fault_count(maru_abi_plugin *plugin, uint32_t *out_count, char *why, uint64_t why_bytes,
+                                   maru_abi_error *error)
+{
+    fault_at(NULL, "enumerate");
+    if (fault_is_on(NULL, "no-device")) {
+        *out_count = 0;
+        snprintf(why, why_bytes, "fault: there is no device; install a better plugin");
+        return MARU_ABI_OK;
+    }
+    return tpl_plugin_fns.device_count(plugin, out_count, why, why_bytes, error);
+}
+
+static maru_abi_status fault_open(maru_abi_plugin *plugin, uint32_t index, const maru_abi_device_params *params,
+                                  maru_abi_device **out_device, maru_abi_error *error)
+{
+    const char *options = params->options ? params->options : "";
+    maru_abi_device_params plain = {.head = MARU_ABI_HEAD(maru_abi_device_params)};
+    fault_device *fault = plugin->host->alloc(plugin->host->ctx, sizeof *fault, 64);
+    if (!fault)
+        return tpl_fail(error, MARU_ABI_RESOURCE_EXHAUSTED, "no memory for a device");
+    memset(fault, 0, sizeof *fault);
+    snprintf(fault->options, sizeof fault->options, "%s", options);
+    fault->lost_after = fault_number(options, "lost-after", -1);
+    fault->alloc_fail = fault_number(options, "alloc-fail", -1);
+    fault->wrong_numbers = fault_is_on(options, "wrong-numbers");
+    fault->fence_never = fault_is_on(options, "fence-never");
+    fault->unknown_status = fault_is_on(options, "unknown-status");
+    fault_at(options, "open");
+    maru_abi_status status = tpl_plugin_fns.device_open(plugin, index, &plain, out_device, error);
+    if (status == MARU_ABI_OK)
+        (*out_device)->user = fault;
+    else
+        plugin->host->free(plugin->host->ctx, fault);
+    return status;
+}
+
+static maru_abi_status fault_close(maru_abi_device *device, uint32_t abandon, maru_abi_error *error)
+{
+    const maru_abi_host *host = device->plugin->host;
+    fault_device *fault = device->user;
+    maru_abi_status status = tpl_plugin_fns.device_close(device, abandon, error);
+    if (status == MARU_ABI_OK)
+        host->free(host->ctx, fault);
+    return status;
+}
+
+static maru_abi_status fault_reset(maru_abi_device *device, maru_abi_error *error)
+{
+    (void)device;
+    (void)error;
+    return MARU_ABI_OK; // it can be opened again
+}
+
+static int knows(uint32_t kind)
+{
+    return kind == MARU_ABI_CMD_RUN;
+}
+
+static maru_abi_status execute(maru_abi_queue *queue, const maru_abi_command *command, maru_abi_error *error)
+{
+    return fault_run(queue, command->body, error);
+}
+
+static const tpl_hooks hooks = {.device_name = "device with faults", .knows = knows, .execute = execute};
+
+/* Tables of the instance, since some faults are in the tables themselves. */
+typedef struct {
+    maru_abi_plugin_fns plugin_fns;
+    maru_abi_buffer_fns buffer_fns;
+    maru_abi_queue_fns queue_fns;
+} tables;
+
+static maru_abi_status fault_shutdown(maru_abi_plugin *plugin, maru_abi_error *error)
+{
+    const maru_abi_host *host = plugin->host;
+    /* The tables lie around plugin_fns; they go with the instance. */
+    tables *t = (tables *)(void *)((char *)(uintptr_t)plugin->api.plugin_fns - offsetof(tables, plugin_fns));
+    maru_abi_status status = tpl_plugin_fns.shutdown(plugin, error);
+    if (status == MARU_ABI_OK)
+        host->free(host->ctx, t);
+    return status;
+}
+
+static void fill_tables(tables *t, const char *options)
+{
+    t->plugin_fns = tpl_plugin_fns;
+    t->plugin_fns.shutdown = fault_shutdown;
+    t->plugin_fns.device_count = fault_count;
+    t->plugin_fns.device_open = fault_open;
+    t->plugin_fns.device_close = fault_close;
+    t->plugin_fns.device_reset = fault_reset;
+    t->buffer_fns = tpl_buffer_fns;
+    t->buffer_fns.alloc = fault_alloc;
+    t->queue_fns = tpl_queue_fns;
+    t->queue_fns.submit = fault_submit;
+    if (fault_is_on(options, "short-table"))
+        t->queue_fns.head.struct_size = (uint32_t)offsetof(maru_abi_queue_fns, submit);
+    if (fault_is_on(options, "null-member"))
+        t->queue_fns.submit = NULL;
+    if (fault_is_on(options, "table-major"))
+        t->queue_fns.head.major = 2;
+}
+
+static maru_abi_status create(const maru_abi_host *host, const maru_abi_create_params *params,
+                              const maru_abi_plugin_api **out_api, maru_abi_error *error)
+{
+    fault_at(params->options, "create");
+    if (fault_is_on(params->options, "create-fail"))
+        return tpl_fail(error, MARU_ABI_UNAVAILABLE, "fault: not today");
+    tables *t = host->alloc(host->ctx, sizeof *t, 64);
+    maru_abi_plugin *plugin = t ? tpl_create(host, &hooks) : NULL;
+    if (!plugin) {
+        host->free(host->ctx, t);
+        return tpl_fail(error, MARU_ABI_RESOURCE_EXHAUSTED, "no memory for the plugin");
+    }
+    fill_tables(t, params->options);
+    plugin->api.plugin_fns = &t->plugin_fns;
+    plugin->api.buffer_fns = &t->buffer_fns;
+    plugin->api.queue_fns = &t->queue_fns;
+    plugin->api.graph_fns = fault_is_on(params->options, "no-tier") ? NULL : &fault_graph_fns;
+    *out_api = &plugin->api;
+    return MARU_ABI_OK;
+}
+
+#ifndef FAULT_NO_MANIFEST
+MARU_PLUGIN_MANIFEST("name=fault\n"
+                     "vendor=The Maru authors\n"
+                     "version=1.0.0\n"
+                     "licence=Apache-2.0\n"
+                     "tiers=G\n"
+                     "opset=21\n"
+                     "dtypes=f32\n");
+#endif
+
+static const maru_abi_entry entry = {
+#ifdef FAULT_SHORT_ENTRY
+    .head = {(uint32_t)offsetof(maru_abi_entry, create), MARU_ABI_MAJOR, MARU_ABI_MINOR},
+#else
+    .head = MARU_ABI_HEAD(maru_abi_entry),
+#endif
+#ifdef FAULT_ENTRY_HASH
+    .abi_hash = 1,
+#else
+    .abi_hash = MARU_ABI_HASH,
+#endif
+    .name = FAULT_NAME,
+    .version = "1.0.0",
+    .create = create,
+};
+
+__attribute__((constructor)) static void loaded(void)
+{
+    fault_at(NULL, "load");
+}
+
+#ifdef FAULT_NO_SYMBOL
+const maru_abi_entry *another_symbol(void);
+__attribute__((visibility("default"))) const maru_abi_entry *another_symbol(void)
+{
+    return &entry;
+}
+#else
+MARU_PLUGIN_ENTRY(fault)
+{
+    (void)host_minor;
+#ifdef FAULT_NULL_ENTRY
+    (void)host_major;
+    (void)entry;
+    return NULL;
+#else
+    return host_major == 1 ? &entry : NULL;
+#endif
+}
+#endif
