@@ -1,0 +1,13 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "import/file_value.h"
+
+#include <stdlib.h>
+
+void maru_file_value_fini(maru_file_value *value)
+{
+    maru_tensor_destroy(&value->tensor);
+    maru_strings_fini(&value->strings);
+    free(value->name);
+    *value = (maru_file_value){0};
+}

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MARU_IMPORT_STRINGS_H
+#define MARU_IMPORT_STRINGS_H
+
+/* A tensor of strings, which a maru_tensor cannot hold. {0} is an empty list. */
+
+#include <maru/tensor.h>
+
+typedef struct maru_strings {
+    char **items;      // NUL-terminated, owned, row-major; no NUL within
+    size_t count;      // product of dims
+    size_t capacity;
+    int64_t dims[MARU_MAX_RANK];
+    uint32_t rank;
+} maru_strings;
+
+void maru_strings_fini(maru_strings *strings);
+
+/* Appends a copy of `length` bytes; refuses a NUL among them. Does not touch dims. `name` is for the message. */
+MARU_NODISCARD maru_status maru_strings_add(maru_strings *strings, const char *text, size_t length, const char *name);
+
+/* Makes it a list: rank 1, its dim the count. */
+void maru_strings_set_list(maru_strings *strings);
+
+#endif
