@@ -154,9 +154,10 @@ static size_t find_place(maru_session *s)
     return oldest;
 }
 
+/* {0} is an empty block: it grows as any other. `device` is where it lives; MARU_PLAN_NONE: in host memory. */
 static maru_status grow(maru_session *s, maru_block *block, uint32_t device, uint64_t bytes)
 {
-    if (block->bytes >= bytes && (block->data || block->on[device]))
+    if (block->bytes && block->bytes >= bytes)
         return MARU_OK;
     maru_session_drop_lists(s);
     maru_block_fini(block);

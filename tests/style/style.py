@@ -32,7 +32,7 @@ PLAIN_DATA = {
     ("core/plan", "device/desc.h"),
     ("core/kernels", "device/desc.h"),
 }
-MAY_INCLUDE_PLUGIN_H = {"core/device"}
+MAY_INCLUDE_PLUGIN_H = {"core/device", "core/exec"}
 ABI_HEADER_MAY = {"stddef.h", "stdint.h"}
 
 POSIX = re.compile(
