@@ -10,7 +10,7 @@
 
 typedef struct maru_find_name {
     const char *id;   // "cpu:0"
-    const char *name; // "AMD EPYC 9B45"
+    const char *name; // as its driver says it
 } maru_find_name;
 
 /*

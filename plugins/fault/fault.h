@@ -12,7 +12,7 @@
 
 #include <maru/plugin_graph.h>
 
-/* Whether `fault` is asked for, in the environment's MARU_FAULT ("a,b=2") or in `options` ("fault=a,b=2"; may be NULL). */
+/* Whether `fault` is asked for, in MARU_FAULT of the environment ("a,b=2") or in `options` ("fault=a,b=2"; or NULL). */
 int fault_is_on(const char *options, const char *fault);
 /* The number after "fault=", or `absent` where it is not asked for. */
 long fault_number(const char *options, const char *fault, long absent);
