@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "ref/ref.h"
+
+#include "ref/block.h"
+
+/* MatMul, Gemm and the product with block-quantised weights: one dot product after the other. */
+
+/* Integer products wrap as two's complement does, which unsigned arithmetic gives. */
+static void dot(const cpu_tensor *a, int64_t a_at, int64_t a_step, const cpu_tensor *b, int64_t b_at, int64_t b_step,
+                int64_t n, double *out_real, int64_t *out_int)
+{
+    if (cpu_is_float(a->dtype)) {
+        double sum = 0;
+        for (int64_t k = 0; k < n; k++)
+            sum += cpu_load(a, a_at + k * a_step) * cpu_load(b, b_at + k * b_step);
+        *out_real = sum;
+        return;
+    }
+    uint64_t sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        sum += (uint64_t)cpu_load_int(a, a_at + k * a_step) * (uint64_t)cpu_load_int(b, b_at + k * b_step);
+    *out_int = (int64_t)sum;
+}
+
+/* Where the matrix of batch `index` starts in an operand whose leading dims may be 1. */
+static int64_t batch_offset(const cpu_tensor *out, uint32_t n_batch, const cpu_tensor *t, int64_t index)
+{
+    const uint32_t own = t->rank > 2 ? t->rank - 2 : 0;
+    int64_t offset = 0;
+    int64_t stride = t->rank > 1 ? t->dims[t->rank - 1] * t->dims[t->rank - 2] : t->count;
+    for (uint32_t d = 0; d < n_batch; d++) {
+        const int64_t size = out->dims[n_batch - 1 - d];
+        const int64_t at = index % size;
+        index /= size;
+        if (d >= own)
+            continue;
+        const int64_t dim = t->dims[own - 1 - d];
+        offset += dim == 1 ? 0 : at * stride;
+        stride *= dim;
+    }
+    return offset;
+}
+
+static maru_abi_status ref_matmul(cpu_call *c)
+{
+    const cpu_tensor *a = &c->in[0];
+    const cpu_tensor *b = &c->in[1];
+    cpu_tensor *y = &c->out[0];
+    const int64_t k = a->dims[a->rank - 1];
+    const int64_t m = a->rank > 1 ? a->dims[a->rank - 2] : 1;
+    const int64_t n = b->rank > 1 ? b->dims[b->rank - 1] : 1;
+    const uint32_t n_batch = y->rank - (a->rank > 1) - (b->rank > 1);
+    const int64_t batches = m > 0 && n > 0 ? y->count / (m * n) : 0;
+    for (int64_t i = 0; i < batches; i++) {
+        const int64_t a_at = batch_offset(y, n_batch, a, i);
+        const int64_t b_at = batch_offset(y, n_batch, b, i);
+        for (int64_t row = 0; row < m; row++) {
+            for (int64_t column = 0; column < n; column++) {
+                double real = 0;
+                int64_t whole = 0;
+                dot(a, a_at + row * k, 1, b, b_at + column, n, k, &real, &whole);
+                const int64_t at = (i * m + row) * n + column;
+                if (cpu_is_float(a->dtype))
+                    cpu_store(y, at, real);
+                else
+                    cpu_store_int(y, at, whole);
+            }
+        }
+    }
+    return MARU_ABI_OK;
+}
+
+/* alpha * A' * B' + beta * C, rounded once. */
+static maru_abi_status ref_gemm(cpu_call *c)
+{
+    const cpu_tensor *a = &c->in[0];
+    const cpu_tensor *b = &c->in[1];
+    cpu_tensor *y = &c->out[0];
+    const int ta = cpu_attr_int(&c->attrs, "transA", 0) != 0;
+    const int tb = cpu_attr_int(&c->attrs, "transB", 0) != 0;
+    const double alpha = cpu_attr_float(&c->attrs, "alpha", 1);
+    const double beta = cpu_attr_float(&c->attrs, "beta", 1);
+    const int64_t m = y->dims[0];
+    const int64_t n = y->dims[1];
+    const int64_t k = a->dims[!ta];
+    for (int64_t row = 0; row < m; row++) {
+        for (int64_t column = 0; column < n; column++) {
+            double real = 0;
+            int64_t whole = 0;
+            dot(a, ta ? row : row * k, ta ? m : 1, b, tb ? column * k : column, tb ? 1 : n, k, &real, &whole);
+            double value = alpha * (cpu_is_float(a->dtype) ? real : (double)whole);
+            if (cpu_has(c, 2)) {
+                const cpu_tensor *bias = &c->in[2];
+                const int64_t rows = bias->rank > 1 ? bias->dims[0] : 1;
+                const int64_t columns = bias->rank ? bias->dims[bias->rank - 1] : 1;
+                value += beta * cpu_load(bias, (rows == 1 ? 0 : row) * columns + (columns == 1 ? 0 : column));
+            }
+            if (cpu_is_float(y->dtype))
+                cpu_store(y, row * n + column, value);
+            else
+                cpu_store_int(y, row * n + column, (int64_t)value);
+        }
+    }
+    return MARU_ABI_OK;
+}
+
+/* x (..., k) times the rows of W (n, k), each row a run of blocks. */
+static maru_abi_status ref_block_matmul(cpu_call *c)
+{
+    const cpu_tensor *x = &c->in[0];
+    const cpu_tensor *w = &c->in[1];
+    cpu_tensor *y = &c->out[0];
+    const int64_t n = w->dims[0];
+    const int64_t k = w->dims[1];
+    const int64_t rows = k ? x->count / k : 0;
+    double block[CPU_MAX_BLOCK];
+    const int64_t size = cpu_block_elements(w->dtype);
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t column = 0; column < n; column++) {
+            double sum = 0;
+            for (int64_t first = 0; first < k; first += size) {
+                cpu_block_decode(w->dtype, w->data, (column * k + first) / size, block);
+                for (int64_t i = 0; i < size; i++)
+                    sum += cpu_load(x, row * k + first + i) * block[i];
+            }
+            cpu_store(y, row * n + column, sum);
+        }
+    }
+    return MARU_ABI_OK;
+}
+
+const cpu_ref_op cpu_ref_matmul[] = {
+    {.name = "MatMul", .domain = "", .since_version = 13, .fn = ref_matmul, .dtypes = "fiu fiu"},
+    {.name = "Gemm", .domain = "", .since_version = 13, .fn = ref_gemm, .dtypes = "fiu fiu fiu"},
+    {.name = "BlockMatMul", .domain = "maru", .since_version = 1, .fn = ref_block_matmul, .dtypes = "f q"},
+    {0},
+};
