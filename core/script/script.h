@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MARU_SCRIPT_SCRIPT_H
+#define MARU_SCRIPT_SCRIPT_H
+
+/*
+ * A model script from the outside: load it, give it inputs, run it, take its
+ * outputs. Stands on the public headers alone. One thread at a time per
+ * script; scripts are independent of each other.
+ */
+
+#include <maru/file.h>
+#include <maru/model.h>
+#include <maru/runtime.h>
+#include <maru/session.h>
+
+typedef struct maru_script maru_script;
+
+/* One --set: read as a number or boolean where it is one, else a string. */
+typedef struct maru_script_setting {
+    const char *key;
+    const char *value;
+} maru_script_setting;
+
+/* What the sandbox allows; 0 means the default. */
+typedef struct maru_script_limits {
+    size_t memory_bytes;     // of Lua's own heap; default 1 GiB
+    uint64_t instructions;   // of the script's main chunk and of its graph function; default 500 million
+    uint64_t run_instructions; // of each run; default 50 billion
+} maru_script_limits;
+
+typedef struct maru_script_params {
+    const char *weights;     // file or folder; NULL: the script's own folder, then what the script names
+    const char *config;      // NULL: config.json beside the weights, if there is one
+    const maru_script_setting *settings;
+    size_t n_settings;
+    const char *library;     // folder of the Lua library maru/; NULL: installed or of the source tree
+    maru_model_params model;
+    maru_script_limits limits;
+    /* Text that a script prints or streams while it runs; NULL: dropped. On the calling thread. */
+    void (*print)(void *ctx, const char *text, size_t bytes);
+    void *print_ctx;
+} maru_script_params;
+
+/*
+ * Runs the main chunk of a .lua file, or wraps a graph in text form (.maru)
+ * so that it runs the same way. Nothing is compiled yet. Errors say
+ * "script.lua:12: ...".
+ */
+MARU_NODISCARD maru_status maru_script_load(maru_runtime *runtime, const char *path, const maru_script_params *params,
+                                            maru_script **out_script);
+void maru_script_destroy(maru_script **script);
+
+const char *maru_script_name(const maru_script *script);
+/* What the script says of itself: one line, "" if nothing. */
+const char *maru_script_doc(const maru_script *script);
+
+/* Names of inputs, options (--set) and outputs, with their line of help; false past the last. */
+typedef enum maru_script_list {
+    MARU_SCRIPT_INPUTS,
+    MARU_SCRIPT_OPTIONS,
+    MARU_SCRIPT_OUTPUTS,
+} maru_script_list;
+bool maru_script_describe(const maru_script *script, maru_script_list list, size_t index, const char **out_name,
+                          const char **out_doc);
+
+/* The script's graph; the script makes it at first use. The caller's to destroy. */
+MARU_NODISCARD maru_status maru_script_graph(maru_script *script, maru_graph **out_graph);
+/* The compiled model and the session, made at first use; borrowed. */
+MARU_NODISCARD maru_status maru_script_model(maru_script *script, maru_model **out_model);
+MARU_NODISCARD maru_status maru_script_session(maru_script *script, maru_session **out_session);
+
+/* Inputs of the next runs; copied. NOT_FOUND lists the script's inputs. */
+MARU_NODISCARD maru_status maru_script_set_input(maru_script *script, const char *name, const maru_file_value *value);
+/* `params` as for a session's run; may be NULL. */
+MARU_NODISCARD maru_status maru_script_run(maru_script *script, const maru_run_params *params);
+/* Outputs of the last run, in the script's order; borrowed until the next run. False past the last. */
+bool maru_script_output(const maru_script *script, size_t index, const char **out_name,
+                        const maru_file_value **out_value);
+
+/*
+ * The session's states, and what the script itself keeps between runs
+ * (position, text so far: its `state` table of numbers and strings), as one
+ * safetensors file.
+ */
+MARU_NODISCARD maru_status maru_script_save_state(maru_script *script, const char *path);
+MARU_NODISCARD maru_status maru_script_load_state(maru_script *script, const char *path);
+
+#endif
