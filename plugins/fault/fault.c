@@ -101,6 +101,29 @@ static maru_abi_status fault_reset(maru_abi_device *device, maru_abi_error *erro
     return MARU_ABI_OK; // it can be opened again
 }
 
+/* A job that ends when it is cancelled, and not before. */
+static maru_abi_status slow_wait(maru_abi_job *job, int64_t deadline, maru_abi_error *error)
+{
+    if (job->status == MARU_ABI_CANCELLED)
+        return tpl_fail(error, MARU_ABI_CANCELLED, "fault: cancelled");
+    while (job->host->now(job->host->ctx) < deadline)
+        fault_nap();
+    return tpl_fail(error, MARU_ABI_DEADLINE_EXCEEDED, "fault: slow");
+}
+
+static uint32_t slow_poll(maru_abi_job *job, int32_t *out_permille, maru_abi_error *error)
+{
+    (void)job;
+    (void)error;
+    *out_permille = 500;
+    return MARU_ABI_JOB_RUNNING;
+}
+
+static void slow_cancel(maru_abi_job *job)
+{
+    job->status = MARU_ABI_CANCELLED;
+}
+
 static int knows(uint32_t kind)
 {
     return kind == MARU_ABI_CMD_RUN;
@@ -118,6 +141,7 @@ typedef struct {
     maru_abi_plugin_fns plugin_fns;
     maru_abi_buffer_fns buffer_fns;
     maru_abi_queue_fns queue_fns;
+    maru_abi_job_fns job_fns;
 } tables;
 
 static maru_abi_status fault_shutdown(maru_abi_plugin *plugin, maru_abi_error *error)
@@ -143,6 +167,12 @@ static void fill_tables(tables *t, const char *options)
     t->buffer_fns.alloc = fault_alloc;
     t->queue_fns = tpl_queue_fns;
     t->queue_fns.submit = fault_submit;
+    t->job_fns = tpl_job_fns;
+    if (fault_is_on(options, "job-slow")) {
+        t->job_fns.wait = slow_wait;
+        t->job_fns.poll = slow_poll;
+        t->job_fns.cancel = slow_cancel;
+    }
     if (fault_is_on(options, "short-table"))
         t->queue_fns.head.struct_size = (uint32_t)offsetof(maru_abi_queue_fns, submit);
     if (fault_is_on(options, "null-member"))
@@ -167,6 +197,7 @@ static maru_abi_status create(const maru_abi_host *host, const maru_abi_create_p
     plugin->api.plugin_fns = &t->plugin_fns;
     plugin->api.buffer_fns = &t->buffer_fns;
     plugin->api.queue_fns = &t->queue_fns;
+    plugin->api.job_fns = &t->job_fns;
     plugin->api.graph_fns = fault_is_on(params->options, "no-tier") ? NULL : &fault_graph_fns;
     *out_api = &plugin->api;
     return MARU_ABI_OK;

@@ -20,6 +20,9 @@ long fault_number(const char *options, const char *fault, long absent);
 /* Does what "PLACE-crash", "PLACE-exit", "PLACE-hang" or "PLACE-stdout" asks for. */
 void fault_at(const char *options, const char *place);
 
+/* Sleeps for a millisecond. */
+void fault_nap(void);
+
 /* What a device was told to do wrong: maru_abi_device.user. */
 typedef struct fault_device {
     char options[256];

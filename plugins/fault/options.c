@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Finds `fault` as a whole word of a list separated by ',' or line ends; gives what follows it, or NULL. */
@@ -65,4 +66,9 @@ void fault_at(const char *options, const char *place)
     }
     while (is_on_at(options, place, "hang"))
         sleep(1);
+}
+
+void fault_nap(void)
+{
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: The Maru authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every struct member and constant of the plugin headers is pinned in abi_layout.c, and the hash is fresh."""
+"""Every struct member and constant of the plugin headers is pinned, every dtype is listed, and the hash is fresh."""
 import pathlib
 import re
 import subprocess
@@ -9,6 +9,7 @@ import sys
 
 root = pathlib.Path(sys.argv[1])
 pins = (root / "tests/abi/abi_layout.c").read_text()
+rules = (root / "plugins/ABI.md").read_text()
 missing = []
 for header in ("plugin.h", "plugin_kernel.h", "plugin_graph.h"):
     text = (root / "plugins/include/maru" / header).read_text()
@@ -25,7 +26,10 @@ for header in ("plugin.h", "plugin_kernel.h", "plugin_graph.h"):
         for name in (entry.split("=")[0].strip() for entry in body.split(",")):
             if name and f"VALUE({name}," not in pins:
                 missing.append(name)
+    for name, number in re.findall(r"MARU_ABI_((?:[A-Z]+\d|BOOL|STRING)\w*) = (\d+)", text):
+        if not re.search(rf"^\| {number} \| {name.lower()} \|", rules, flags=re.M):
+            missing.append(f"dtype {name} (in plugins/ABI.md)")
 if missing:
-    print("not pinned in tests/abi/abi_layout.c: " + ", ".join(missing))
+    print("not pinned in tests/abi/abi_layout.c, or not listed: " + ", ".join(missing))
 checked = subprocess.run([sys.executable, root / "scripts/dev/abi-hash", "--check"], stdout=subprocess.DEVNULL)
 sys.exit(bool(missing) or checked.returncode)

@@ -16,7 +16,7 @@ typedef struct {
 static void open_dev(fixture *f, const char *options)
 {
     *f = (fixture){0};
-    test_host_init(&f->host, NULL);
+    test_host_init(&f->host, options);
     assert_ok(maru_plugin_load(test_plugin("fault/fault.so"), &f->host.params, &f->plugin));
     assert_ok(maru_dev_open(f->plugin, 0, options, &f->dev));
 }
@@ -190,6 +190,41 @@ static void test_wrong_calls(void **state)
     close_dev(&f);
 }
 
+typedef struct {
+    atomic_bool cancel;
+    int calls;
+} watcher;
+
+static void watch(void *ctx, int permille)
+{
+    watcher *w = ctx;
+    assert_int_equal(permille, 500);
+    if (++w->calls == 2)
+        atomic_store(&w->cancel, true);
+}
+
+static void test_slow_jobs(void **state)
+{
+    (void)state;
+    fixture f;
+    test_graph g;
+    maru_dev_claims *claims = NULL;
+    maru_dev_program *program = NULL;
+    watcher w = {.calls = 0};
+    atomic_init(&w.cancel, false);
+    open_dev(&f, "fault=job-slow");
+    test_graph_init(&g, 0);
+    maru_abi_claim_request claim = {.graph = &g.graph};
+    maru_abi_compile_request compile = {.graph = &g.graph};
+    maru_dev_wait wait = {.deadline_ns = maru_os_now_ns() + 30000000};
+    assert_fails(maru_dev_claim(f.dev, &claim, &wait, &claims), MARU_DEADLINE_EXCEEDED, "did not end in time");
+    wait = (maru_dev_wait){.cancel = &w.cancel, .progress = watch, .progress_ctx = &w};
+    assert_fails(maru_dev_compile(f.dev, &compile, &wait, &program), MARU_CANCELLED, "compile: cancelled");
+    assert_int_equal(w.calls, 2);
+    assert_false(maru_dev_is_lost(f.dev));
+    close_dev(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_wrong_runs),
         cmocka_unit_test(test_wrong_calls),
+        cmocka_unit_test(test_slow_jobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
