@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "tool/tool.h"
+
+static const command *const commands[] = {
+    &command_run,   &command_bench,   &command_plan,  &command_dump,    &command_devices,
+    &command_probe, &command_certify, &command_fetch, &command_version,
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *to)
+{
+    fputs("maru: one workload on any chip\n\nusage: maru COMMAND [options]\n\n", to);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\nmaru COMMAND --help teaches a command.\n", to);
+}
+
+static void print_command_help(const command *c)
+{
+    printf("%s\n\nusage: maru %s\n\n%s\n\noptions:\n", c->summary, c->usage, c->details);
+    print_options(c->options);
+    if (c != &command_fetch && c != &command_version)
+        print_options(compute_options);
+    fputs("   --help                            this text\n\n"
+          "exit codes: 0 done, 1 failed, 2 command line, 3 input, 4 device, 5 unsupported, 6 memory, 7 different,\n"
+          "130 interrupted\n",
+          stdout);
+}
+
+static int run_command(const command *c, int argc, char **argv)
+{
+    static parsed args;  // too large for a small stack
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_command_help(c);
+            return EXIT_OK;
+        }
+    }
+    if (!parse_options(argc, argv, c->options, compute_options, &args)) {
+        fprintf(stderr, "usage: maru %s\n", c->usage);
+        return EXIT_USAGE;
+    }
+    return c->run(&args);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return run_command(&command_version, 0, NULL);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return run_command(commands[i], argc - 2, argv + 2);
+    fprintf(stderr, "maru: there is no command '%s'\n\n", argv[1]);
+    print_help(stderr);
+    return EXIT_USAGE;
+}

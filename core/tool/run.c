@@ -1,0 +1,201 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool/profile.h"
+#include "tool/show.h"
+#include "tool/tool.h"
+
+static const option options[] = {
+    {"input", 'i', "NAME=VALUE|@FILE", "an input: text, a number, a JSON list, or a file by its ending; may be repeated"},
+    {"save", 'o', "NAME=FILE", "write an output to a file by its ending; may be repeated"},
+    {"save-state", 0, "FILE", "write the states after the run"},
+    {"load-state", 0, "FILE", "read the states before the run"},
+    {"profile", 0, NULL, "a table of the time per op"},
+    {"trace", 0, "FILE", "a trace that Perfetto opens"},
+    {"timeout", 0, "MS", "end the run after so many milliseconds"},
+    {0},
+};
+
+/* ---- inputs ---- */
+
+static maru_status fail_input(const char *word, const char *what)
+{
+    fprintf(stderr, "maru: --input %s: %s\n", word, what);
+    exit(EXIT_USAGE);
+}
+
+static bool is_number(const char *text)
+{
+    char *end = NULL;
+    strtod(text, &end);
+    return end != text && *end == 0;
+}
+
+/* A JSON list or a number goes the way of a .json file, so that one reader decides what it is. */
+static maru_status read_inline(const char *text, maru_file_value *out)
+{
+    if (*text != '[' && !is_number(text)) {
+        char *copy = malloc(strlen(text) + 1);
+        char **items = malloc(sizeof *items);
+        if (!copy || !items) {
+            free(copy);
+            free(items);
+            return MARU_RESOURCE_EXHAUSTED;
+        }
+        memcpy(copy, text, strlen(text) + 1);
+        items[0] = copy;
+        *out = (maru_file_value){.is_strings = true,
+                                 .strings = {.items = items, .count = 1, .capacity = 1, .dims = {1}, .rank = 1}};
+        return MARU_OK;
+    }
+    return maru_tensor_json_parse(text, strlen(text), "--input", MARU_DTYPE_NONE, out);
+}
+
+static maru_status set_input(maru_script *script, const char *word)
+{
+    char name[256];
+    const char *equals = strchr(word, '=');
+    const size_t n = equals ? (size_t)(equals - word) : 0;
+    if (n == 0 || n >= sizeof name)
+        return fail_input(word, "NAME=VALUE or NAME=@FILE is needed");
+    memcpy(name, word, n);
+    name[n] = 0;
+    maru_file_value value = {0};
+    maru_status status = equals[1] == '@' ? maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &value)
+                                          : read_inline(equals + 1, &value);
+    if (status == MARU_OK)
+        status = maru_script_set_input(script, name, &value);
+    maru_file_value_fini(&value);
+    return status;
+}
+
+static maru_status set_inputs(const parsed *args, maru_script *script)
+{
+    maru_status status = MARU_OK;
+    for (size_t i = 0; status == MARU_OK && get_nth(args, "input", i); i++)
+        status = set_input(script, get_nth(args, "input", i));
+    return status;
+}
+
+/* ---- outputs ---- */
+
+static maru_status save_output(const maru_script *script, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    const char *name = NULL;
+    const maru_file_value *value = NULL;
+    if (!equals || equals == word) {
+        fprintf(stderr, "maru: --save %s: NAME=FILE is needed\n", word);
+        exit(EXIT_USAGE);
+    }
+    for (size_t i = 0; maru_script_output(script, i, &name, &value); i++)
+        if (strlen(name) == (size_t)(equals - word) && strncmp(name, word, (size_t)(equals - word)) == 0)
+            return maru_tensor_file_write(equals + 1, value);
+    fprintf(stderr, "maru: --save %s: the model has no output of that name\n", word);
+    exit(EXIT_INPUT);
+}
+
+static void print_outputs(const maru_script *script, bool as_json)
+{
+    const char *name = NULL;
+    const maru_file_value *value = NULL;
+    fputs(as_json ? "{" : "", stdout);
+    for (size_t i = 0; maru_script_output(script, i, &name, &value); i++) {
+        if (!as_json) {
+            print_value(stdout, name, value);
+            continue;
+        }
+        fputs(i ? ", " : "", stdout);
+        print_json_string(stdout, name);
+        fputs(": ", stdout);
+        print_json_value(stdout, value);
+    }
+    fputs(as_json ? "}\n" : "", stdout);
+}
+
+static maru_status finish(const parsed *args, const opened *o)
+{
+    maru_status status = MARU_OK;
+    size_t n = 0;
+    for (; status == MARU_OK && get_nth(args, "save", n); n++)
+        status = save_output(o->script, get_nth(args, "save", n));
+    if (status == MARU_OK && has_flag(args, "save-state"))
+        status = maru_script_save_state(o->script, get_option(args, "save-state", NULL));
+    if (status == MARU_OK && (n == 0 || has_flag(args, "json")))
+        print_outputs(o->script, has_flag(args, "json"));
+    return status;
+}
+
+/* ---- the run ---- */
+
+static maru_session *running;  // for the signal handler alone
+
+static void on_interrupt(int number)
+{
+    signal(number, SIG_DFL);  // the second one ends the process
+    if (running)
+        maru_session_cancel(running);
+}
+
+static maru_status run_script(const parsed *args, opened *o, profile *p, long long timeout_ms)
+{
+    const bool traced = has_flag(args, "profile") || has_flag(args, "trace");
+    const maru_run_params params = {
+        .timeout_ns = timeout_ms * 1000000,
+        .trace = traced ? profile_add : NULL,
+        .trace_ctx = p,
+    };
+    maru_status status = maru_script_session(o->script, &running);
+    clear_progress();
+    if (status == MARU_OK && has_flag(args, "load-state"))
+        status = maru_script_load_state(o->script, get_option(args, "load-state", NULL));
+    signal(SIGINT, on_interrupt);
+    if (status == MARU_OK)
+        status = maru_script_run(o->script, &params);
+    signal(SIGINT, SIG_DFL);
+    running = NULL;
+    return status;
+}
+
+static int run(const parsed *args)
+{
+    opened o = {0};
+    long long timeout_ms = 0;
+    if (!get_number(args, "timeout", 0, 1, &timeout_ms))
+        return EXIT_USAGE;
+    profile *p = profile_create();
+    maru_status status = open_script(args, &o);
+    if (status == MARU_OK)
+        status = set_inputs(args, o.script);
+    if (status == MARU_OK)
+        status = run_script(args, &o, p, timeout_ms);
+    if (status == MARU_OK)
+        status = finish(args, &o);
+    if (status == MARU_OK && has_flag(args, "profile"))
+        profile_print(p, has_flag(args, "json"));
+    int code = status == MARU_OK ? EXIT_OK : report_failure(status);
+    if (status == MARU_OK && has_flag(args, "trace") && !profile_write_trace(p, get_option(args, "trace", NULL))) {
+        fprintf(stderr, "maru: cannot write %s\n", get_option(args, "trace", NULL));
+        code = EXIT_FAILED;
+    }
+    close_script(&o);
+    profile_destroy(&p);
+    return code;
+}
+
+const command command_run = {
+    .name = "run",
+    .usage = "run MODEL [--input NAME=VALUE|@FILE]... [--save NAME=FILE]... [options]",
+    .summary = "run a model script or a graph",
+    .details = "MODEL is a .lua script or a .maru graph. Inputs are text, numbers and JSON lists, or files known by their\n"
+               "ending: .npy, .pb (ONNX TensorProto), .txt (one string a line), .json, .wav, .png, .jpg. So are outputs.\n"
+               "\n"
+               "    maru run scripts/models/minilm.lua --weights DIR --input text='A cat sat.' --save embedding=e.npy\n"
+               "    maru run scripts/models/llama.lua --weights DIR --input prompt='Once upon' --set n=50",
+    .options = options,
+    .run = run,
+};

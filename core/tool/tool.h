@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MARU_TOOL_TOOL_H
+#define MARU_TOOL_TOOL_H
+
+/* What the subcommands share: the table of commands, exit codes, and the run of a model script. */
+
+#include <maru/maru.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "script/script.h"
+#include "tool/options.h"
+
+/* Documented in the man page. */
+enum {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,       // the work failed in a way that none of the others names
+    EXIT_USAGE = 2,        // the command line
+    EXIT_INPUT = 3,        // a file, script, weight or value is missing or wrong
+    EXIT_DEVICE = 4,       // a device or plugin is missing, lost or hung
+    EXIT_UNSUPPORTED = 5,  // no device can run it, or not as asked (strict placement)
+    EXIT_MEMORY = 6,       // memory, or a limit of the sandbox
+    EXIT_DIFFERENT = 7,    // certify: results differ from the reference
+    EXIT_STOPPED = 130,    // interrupted
+};
+
+typedef struct command {
+    const char *name;
+    const char *usage;      // "run MODEL [options]"
+    const char *summary;    // one line
+    const char *details;    // paragraphs with examples
+    const option *options;  // ended by one without a name
+    int (*run)(const parsed *args);
+} command;
+
+extern const command command_run, command_bench, command_devices, command_plan, command_dump, command_probe,
+    command_certify, command_fetch, command_version;
+
+/* Prints "maru: sentence" to stderr and gives the exit code for the status. */
+int report_failure(maru_status status);
+
+/* ---- options that every computing command has ---- */
+
+extern const option compute_options[];
+
+/* A runtime as --threads, --plugins and the like ask for. */
+MARU_NODISCARD maru_status open_runtime(const parsed *args, maru_runtime **out_runtime);
+
+/* A script loaded with --set, --weights, --config, --device, --placement and --numerics. */
+typedef struct opened {
+    maru_runtime *runtime;
+    maru_script *script;
+} opened;
+
+MARU_NODISCARD maru_status open_script(const parsed *args, opened *out);
+void close_script(opened *o);
+
+/* "batch=1 seq=128" of all --bind options, free() it; NULL without any. */
+MARU_NODISCARD maru_status join_bindings(const parsed *args, char **out_text);
+
+/* The time in nanoseconds of a monotonic clock. */
+long long clock_ns(void);
+
+#endif
