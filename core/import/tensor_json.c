@@ -4,6 +4,7 @@
 
 #include "base/dtype.h"
 #include "base/fail.h"
+#include "import/strings.h"
 
 #include <inttypes.h>
 #include <math.h>

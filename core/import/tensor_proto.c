@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/os.h"
 #include "import/proto_scan.h"
+#include "import/strings.h"
 #include "import/tensor_proto.pb-c.h"
 
 #include <inttypes.h>

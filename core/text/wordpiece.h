@@ -12,7 +12,8 @@
 
 #include "base/json.h"
 #include "text/ids.h"
-#include "text/tokenizer.h"
+
+#include <maru/tokenizer.h>
 
 typedef struct maru_wordpiece maru_wordpiece;
 

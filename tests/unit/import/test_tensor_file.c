@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scratch.h"
 
-#include "import/tensor_file.h"
+#include "import/strings.h"
+
+#include <maru/file.h>
 
 static maru_status read_text(const char *name, const char *text, maru_dtype dtype, maru_file_value *out)
 {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scratch.h"
 
+#include "import/strings.h"
 #include "import/tensor_proto.h"
 
 /* Parses an exact copy of a literal, so that a sanitizer sees a read beyond the end. */

@@ -3,8 +3,10 @@
 #include "unit.h"
 
 #include "base/json.h"
+#include "base/str.h"
 #include "text/spm.h"
-#include "text/tokenizer.h"
+
+#include <maru/tokenizer.h>
 
 /* Builds tokenizer files. */
 static void add_u32(maru_str *file, uint32_t value)
@@ -55,13 +57,15 @@ static maru_tokenizer *small(void)
 static const char *encode(const maru_tokenizer *t, const char *text, const maru_encode_params *params)
 {
     static char out[4096];
-    maru_ids ids = {0};
+    int32_t *ids = NULL;
+    size_t count = 0;
     size_t length = 0;
     out[0] = '\0';
-    assert_ok(maru_tokenizer_encode(t, text, strlen(text), params, &ids));
-    for (size_t i = 0; i < ids.count; i++)
-        length += (size_t)snprintf(out + length, sizeof out - length, i ? " %d" : "%d", (int)ids.data[i]);
-    maru_array_fini(&ids);
+    assert_ok(maru_tokenizer_encode(t, text, strlen(text), params, &ids, &count));
+    assert_non_null(ids);
+    for (size_t i = 0; i < count; i++)
+        length += (size_t)snprintf(out + length, sizeof out - length, i ? " %d" : "%d", (int)ids[i]);
+    free(ids);
     return out;
 }
 
@@ -116,10 +120,10 @@ static void does_not_read_control_tokens_in_text(void **state)
 static const char *push(maru_token_stream *s, int32_t id)
 {
     static char out[64];
-    maru_str text = {0};
+    char *text = NULL;
     assert_ok(maru_token_stream_push(s, id, &text));
-    snprintf(out, sizeof out, "%s", maru_str_get(&text));
-    maru_str_fini(&text);
+    snprintf(out, sizeof out, "%s", text);
+    free(text);
     return out;
 }
 
@@ -128,7 +132,7 @@ static void streams_whole_characters(void **state)
     (void)state;
     maru_tokenizer *t = small();
     maru_token_stream s;
-    maru_str rest = {0};
+    char *rest = NULL;
     maru_token_stream_init(&s, t, false);
     assert_string_equal(push(&s, 1), "");
     assert_string_equal(push(&s, 12), "a");     // the blank before the text is not text
@@ -143,14 +147,17 @@ static void streams_whole_characters(void **state)
     assert_string_equal(push(&s, 2), "");
     assert_string_equal(push(&s, 0), " \xe2\x81\x87 ");
     assert_string_equal(push(&s, 3), "");
-    maru_token_stream_finish(&s, &rest);
-    assert_string_equal(maru_str_get(&rest), "\xef\xbf\xbd");
+    assert_ok(maru_token_stream_finish(&s, &rest));
+    assert_string_equal(rest, "\xef\xbf\xbd");
+    free(rest);
+    assert_ok(maru_token_stream_finish(&s, &rest));
+    assert_string_equal(rest, "");
+    free(rest);
     maru_token_stream_init(&s, t, true);
     assert_string_equal(push(&s, 12), " a");    // goes on after a prompt
-    maru_str_clear(&rest);
     assert_fails(maru_token_stream_push(&s, 14, &rest), MARU_OUT_OF_RANGE, "14 is no token of a vocabulary of 14");
     assert_fails(maru_token_stream_push(&s, -1, &rest), MARU_OUT_OF_RANGE, "-1 is no token");
-    maru_str_fini(&rest);
+    assert_null(rest);
     maru_tokenizer_destroy(&t);
 }
 
@@ -200,16 +207,17 @@ static void refuses_damage(void **state)
 
 static void check_text(const maru_tokenizer *t, const char *text, const json_t *expected)
 {
-    maru_ids ids = {0};
-    maru_str back = {0};
-    assert_ok(maru_tokenizer_encode(t, text, strlen(text), NULL, &ids));
-    assert_int_equal(ids.count, json_array_size(expected));
-    for (size_t i = 0; i < ids.count; i++)
-        assert_int_equal(ids.data[i], json_integer_value(json_array_get(expected, i)));
-    assert_ok(maru_tokenizer_decode(t, ids.data, ids.count, &back));
-    assert_string_equal(maru_str_get(&back), text);
-    maru_array_fini(&ids);
-    maru_str_fini(&back);
+    int32_t *ids = NULL;
+    size_t count = 0;
+    char *back = NULL;
+    assert_ok(maru_tokenizer_encode(t, text, strlen(text), NULL, &ids, &count));
+    assert_int_equal(count, json_array_size(expected));
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(ids[i], json_integer_value(json_array_get(expected, i)));
+    assert_ok(maru_tokenizer_decode(t, ids, count, &back));
+    assert_string_equal(back, text);
+    free(ids);
+    free(back);
 }
 
 static void matches_stories(void **state)
@@ -231,24 +239,24 @@ static void matches_stories(void **state)
 /* One line of ids a text. */
 static void check_vector(const maru_tokenizer *t, const char *text, size_t bytes, const char *line)
 {
-    maru_ids ids = {0};
-    maru_str back = {0};
-    assert_ok(maru_tokenizer_encode(t, text, bytes, &(maru_encode_params){.no_special = true}, &ids));
-    for (size_t i = 0; i < ids.count; i++) {
+    int32_t *ids = NULL;
+    size_t count = 0;
+    char *back = NULL;
+    assert_ok(maru_tokenizer_encode(t, text, bytes, &(maru_encode_params){.no_special = true}, &ids, &count));
+    for (size_t i = 0; i < count; i++) {
         char *end = NULL;
-        assert_int_equal(ids.data[i], strtol(line, &end, 10));
+        assert_int_equal(ids[i], strtol(line, &end, 10));
         assert_ptr_not_equal(end, line);
         line = end;
     }
     while (*line == ' ')
         line++;
     assert_true(*line == '\n' || *line == '\0');
-    assert_ok(maru_tokenizer_decode(t, ids.data, ids.count, &back));
-    assert_int_equal(back.length, bytes);
-    if (bytes)
-        assert_memory_equal(back.data, text, bytes);
-    maru_array_fini(&ids);
-    maru_str_fini(&back);
+    assert_ok(maru_tokenizer_decode(t, ids, count, &back));
+    assert_int_equal(strlen(back), bytes);
+    assert_memory_equal(back, text, bytes);
+    free(ids);
+    free(back);
 }
 
 static void matches_llama_vectors(void **state)
