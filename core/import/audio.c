@@ -96,8 +96,8 @@ static maru_status parse_chunks(const uint8_t *data, size_t bytes, const char *n
         size_t length = load_u32(chunk + 4);
         at += 8;
         if (length > bytes - at)
-            return maru_fail(MARU_DATA_LOSS, "%s: its chunk '%.4s' says it has %zu bytes, %zu are left in the file", name,
-                             (const char *)chunk, length, bytes - at);
+            return maru_fail(MARU_DATA_LOSS, "%s: its chunk '%.4s' says it has %zu bytes, %zu are left in the file",
+                             name, (const char *)chunk, length, bytes - at);
         if (memcmp(chunk, "fmt ", 4) == 0)
             MARU_TRY(parse_format(data + at, length, name, w));
         if (memcmp(chunk, "data", 4) == 0) {

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
-#include "import/file_value.h"
+#include <maru/file.h>
+
+#include "import/strings.h"
 
 #include <stdlib.h>
 

@@ -18,8 +18,9 @@ static maru_status check_pixels(const char *name, int64_t height, int64_t width)
 {
     if (height < 1 || width < 1 || height > MARU_IMAGE_MAX_PIXELS || width > MARU_IMAGE_MAX_PIXELS ||
         height * width > MARU_IMAGE_MAX_PIXELS)
-        return maru_fail(MARU_RESOURCE_EXHAUSTED, "%s: a picture of %" PRId64 " x %" PRId64 " is not within 1 to %d pixels",
-                         name, width, height, MARU_IMAGE_MAX_PIXELS);
+        return maru_fail(MARU_RESOURCE_EXHAUSTED,
+                         "%s: a picture of %" PRId64 " x %" PRId64 " is not within 1 to %d pixels", name, width, height,
+                         MARU_IMAGE_MAX_PIXELS);
     return MARU_OK;
 }
 

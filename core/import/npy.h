@@ -21,7 +21,7 @@
 MARU_NODISCARD maru_status maru_npy_parse(const void *data, size_t bytes, const char *name, maru_tensor *out_tensor);
 MARU_NODISCARD maru_status maru_npy_read_file(const char *path, maru_tensor *out_tensor);
 
-/* Appends the file's bytes to `out`. UNSUPPORTED for dtypes that NumPy lacks: bf16, 8-bit floats, 4-bit and block formats. */
+/* Appends the file's bytes to `out`. UNSUPPORTED for what NumPy lacks: bf16, 8-bit floats, 4-bit and block formats. */
 MARU_NODISCARD maru_status maru_npy_format(const maru_tensor *tensor, const char *name, maru_str *out);
 MARU_NODISCARD maru_status maru_npy_write_file(const char *path, const maru_tensor *tensor);
 

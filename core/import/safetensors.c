@@ -156,7 +156,7 @@ static maru_status check_layout(reader *r)
                              r->name, r->entries[i - 1].name, e->name, e->begin);
         if (e->begin > covered)
             return maru_fail(MARU_DATA_LOSS,
-                             "%s: bytes %" PRIu64 " to %" PRIu64 " of the data, before tensor '%s', belong to no tensor",
+                             "%s: bytes %" PRIu64 " to %" PRIu64 " of the data, before '%s', belong to no tensor",
                              r->name, covered, e->begin, e->name);
         covered = e->end;
     }
@@ -260,8 +260,9 @@ static maru_status check_index(const json_t *index, const char *path)
             return maru_fail(MARU_DATA_LOSS, "%s: the file of tensor '%s' must be a string, not %s", path, name,
                              maru_json_kind(value));
         if (!is_plain_name(json_string_value(value)))
-            return maru_fail(MARU_INVALID_ARGUMENT, "%s: the file of tensor '%s' must lie beside the index, not at '%s'",
-                             path, name, json_string_value(value));
+            return maru_fail(MARU_INVALID_ARGUMENT,
+                             "%s: the file of tensor '%s' must lie beside the index, not at '%s'", path, name,
+                             json_string_value(value));
     }
     return MARU_OK;
 }

@@ -14,7 +14,7 @@
 /* True if the tensor is to be taken from the shard being read. */
 typedef bool (*maru_safetensors_filter)(void *ctx, const char *name);
 
-/* Reads the shard's table into `file`; `filter` may be NULL (take all). The layout of what is left out is checked too. */
+/* Reads the shard's table into `file`; `filter` may be NULL (take all). What is left out is checked all the same. */
 MARU_NODISCARD maru_status maru_safetensors_read(maru_weights_file *file, uint32_t shard,
                                                  maru_safetensors_filter filter, void *ctx);
 /* Maps one file as the next shard and reads it. */

@@ -94,7 +94,8 @@ static maru_status write_parts(const char *path, const char *header, const maru_
     size_t header_bytes = strlen(header);
     size_t padded = 0;
     size_t total = 0;
-    if (!maru_align_size(header_bytes, PREFIX_BYTES, &padded) || !maru_add_size(PREFIX_BYTES + padded, data_bytes, &total))
+    if (!maru_align_size(header_bytes, PREFIX_BYTES, &padded) ||
+        !maru_add_size(PREFIX_BYTES + padded, data_bytes, &total))
         return maru_fail(MARU_INVALID_ARGUMENT, "%s: the tensors are too large together", path);
     char *file = malloc(total);
     if (!file)

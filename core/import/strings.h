@@ -3,18 +3,11 @@
 #ifndef MARU_IMPORT_STRINGS_H
 #define MARU_IMPORT_STRINGS_H
 
-/* A tensor of strings, which a maru_tensor cannot hold. {0} is an empty list. */
+/* Filling a tensor of strings (maru/file.h). */
 
-#include <maru/tensor.h>
+#include <maru/file.h>
 
-typedef struct maru_strings {
-    char **items;      // NUL-terminated, owned, row-major; no NUL within
-    size_t count;      // product of dims
-    size_t capacity;
-    int64_t dims[MARU_MAX_RANK];
-    uint32_t rank;
-} maru_strings;
-
+/* Frees the strings; {0} afterwards. */
 void maru_strings_fini(maru_strings *strings);
 
 /* Appends a copy of `length` bytes; refuses a NUL among them. Does not touch dims. `name` is for the message. */

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
-#include "import/tensor_file.h"
+#include <maru/file.h>
 
 #include "base/dtype.h"
 #include "base/fail.h"
@@ -9,6 +9,7 @@
 #include "import/audio.h"
 #include "import/image.h"
 #include "import/npy.h"
+#include "import/strings.h"
 #include "import/tensor_json.h"
 #include "import/tensor_proto.h"
 
@@ -16,6 +17,9 @@
 #include <string.h>
 
 static const size_t max_json_bytes = (size_t)1 << 30;
+
+/* Rate of a .wav that is written from a value without one. */
+enum { DEFAULT_SAMPLE_RATE = 16000 };
 
 typedef enum file_kind {
     KIND_UNKNOWN,
@@ -150,7 +154,7 @@ static maru_tensor squeeze(const maru_tensor *tensor, uint32_t max_rank)
 
 static maru_status write_sound(const char *path, const maru_file_value *value)
 {
-    uint32_t rate = value->sample_rate ? value->sample_rate : MARU_TENSOR_FILE_SAMPLE_RATE;
+    uint32_t rate = value->sample_rate ? value->sample_rate : DEFAULT_SAMPLE_RATE;
     maru_tensor view = squeeze(&value->tensor, 2);
     if (view.dtype != MARU_I16)
         return maru_wav_write_file(path, &view, rate, MARU_WAV_FLOAT_32);

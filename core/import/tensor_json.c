@@ -4,6 +4,7 @@
 
 #include "base/dtype.h"
 #include "base/fail.h"
+#include "import/strings.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -50,8 +51,8 @@ static maru_status note_kind(walk *w, const json_t *value)
 {
     kind k = kind_of(value);
     if (k == KIND_NONE)
-        return maru_fail(MARU_INVALID_ARGUMENT, "%s: element %" PRId64 " is %s; a tensor has numbers or strings", w->name,
-                         w->index, maru_json_kind(value));
+        return maru_fail(MARU_INVALID_ARGUMENT, "%s: element %" PRId64 " is %s; a tensor has numbers or strings",
+                         w->name, w->index, maru_json_kind(value));
     bool is_number = k == KIND_INTEGER || k == KIND_REAL;
     bool was_number = w->kind == KIND_INTEGER || w->kind == KIND_REAL;
     if (w->kind != KIND_NONE && w->kind != k && !(is_number && was_number))

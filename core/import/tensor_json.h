@@ -7,7 +7,8 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "import/file_value.h"
+
+#include <maru/file.h>
 
 /*
  * Numbers, truth values or strings, not mixed. Numbers become `number_dtype`;

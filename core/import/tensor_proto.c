@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/os.h"
 #include "import/proto_scan.h"
+#include "import/strings.h"
 #include "import/tensor_proto.pb-c.h"
 
 #include <inttypes.h>
@@ -160,7 +161,8 @@ static maru_status convert(const tensor_proto *p, const char *name, maru_file_va
     MARU_TRY(take_dtype(p, name, &dtype));
     if (p->segment)
         return maru_fail(MARU_UNSUPPORTED, "%s: a tensor in segments is not supported", name);
-    if (p->n_external_data || (p->has_data_location && p->data_location != MARU__ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT))
+    bool is_here = !p->has_data_location || p->data_location == MARU__ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
+    if (p->n_external_data || !is_here)
         return maru_fail(MARU_UNSUPPORTED, "%s: its data lies in another file", name);
     if (p->n_dims > MARU_MAX_RANK)
         return maru_fail(MARU_UNSUPPORTED, "%s: its rank is %zu, the largest is %d", name, p->n_dims, MARU_MAX_RANK);
@@ -181,8 +183,8 @@ static maru_status convert(const tensor_proto *p, const char *name, maru_file_va
     size_t held = p->raw_data.len + 8 * (p->n_int32_data + p->n_int64_data + p->n_uint64_data + p->n_float_data +
                                          p->n_double_data);
     if (bytes > held)
-        return maru_fail(MARU_DATA_LOSS, "%s: its dims need %zu bytes of %s, more than the message has values for", name,
-                         bytes, maru_dtype_name(dtype));
+        return maru_fail(MARU_DATA_LOSS, "%s: its dims need %zu bytes of %s, more than the message has values for",
+                         name, bytes, maru_dtype_name(dtype));
     MARU_TRY(maru_tensor_create(dtype, p->dims, (uint32_t)p->n_dims, &out->tensor));
     return take_numbers(p, name, &out->tensor);
 }

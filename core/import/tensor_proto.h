@@ -6,7 +6,8 @@
 /* ONNX TensorProto: the .pb files of ONNX's tests, and the constants of its models. */
 
 #include "base/str.h"
-#include "import/file_value.h"
+
+#include <maru/file.h>
 
 struct Maru__Onnx__TensorProto;
 

@@ -190,6 +190,8 @@ static maru_status order_marks(int32_t *text, size_t count)
 static maru_status strip_accents(const int32_t *in, size_t count, maru_codepoints *out)
 {
     size_t start = out->count;
+    if (count == 0)
+        return MARU_OK;
     for (size_t i = 0; i < count; i++)
         MARU_TRY(decompose(in[i], out));
     MARU_TRY(order_marks(out->data + start, out->count - start));

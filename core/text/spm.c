@@ -94,7 +94,7 @@ static maru_status read_pieces(maru_spm *spm, const uint8_t *data, size_t bytes,
         at += 8;
         if (!isfinite(score) || length > longest)
             return maru_fail(MARU_DATA_LOSS,
-                             "%s: token %zu cannot have the score %g and %" PRIu32 " bytes (the longest has %" PRIu32 ")",
+                             "%s: token %zu cannot have the score %g and %" PRIu32 " bytes (of %" PRIu32 " at most)",
                              name, id, (double)score, length, longest);
         if (length > bytes - at)
             return maru_fail(MARU_DATA_LOSS, "%s: the file ends within token %zu", name, id);

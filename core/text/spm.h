@@ -11,7 +11,8 @@
  */
 
 #include "text/ids.h"
-#include "text/tokenizer.h"
+
+#include <maru/tokenizer.h>
 
 typedef struct maru_spm maru_spm;
 

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
-#include "text/tokenizer.h"
+#include <maru/tokenizer.h>
 
 #include "base/fail.h"
 #include "text/tokenizer_impl.h"
@@ -152,14 +152,42 @@ static maru_status push_wordpiece(maru_token_stream *s, int32_t id, maru_str *ou
     return status == MARU_OK ? maru_str_check(out) : status;
 }
 
-maru_status maru_token_stream_push(maru_token_stream *stream, int32_t id, maru_str *out_text)
+maru_status maru_token_stream_append(maru_token_stream *stream, int32_t id, maru_str *out)
 {
-    return stream->tokenizer->spm ? push_spm(stream, id, out_text) : push_wordpiece(stream, id, out_text);
+    return stream->tokenizer->spm ? push_spm(stream, id, out) : push_wordpiece(stream, id, out);
 }
 
-void maru_token_stream_finish(maru_token_stream *stream, maru_str *out_text)
+void maru_token_stream_end(maru_token_stream *stream, maru_str *out)
 {
     if (stream->n_pending)
-        maru_str_append(out_text, replacement);
+        maru_str_append(out, replacement);
     stream->n_pending = 0;
+}
+
+maru_status maru_token_text_take(maru_str *text, char **out_text)
+{
+    MARU_TRY(maru_str_check(text));
+    *out_text = maru_str_take(text);
+    return *out_text ? MARU_OK : maru_fail_oom("text of tokens");
+}
+
+maru_status maru_token_stream_push(maru_token_stream *stream, int32_t id, char **out_text)
+{
+    *out_text = NULL;
+    maru_str text = {0};
+    maru_status status = maru_token_stream_append(stream, id, &text);
+    if (status == MARU_OK)
+        status = maru_token_text_take(&text, out_text);
+    maru_str_fini(&text);
+    return status;
+}
+
+maru_status maru_token_stream_finish(maru_token_stream *stream, char **out_text)
+{
+    *out_text = NULL;
+    maru_str text = {0};
+    maru_token_stream_end(stream, &text);
+    maru_status status = maru_token_text_take(&text, out_text);
+    maru_str_fini(&text);
+    return status;
 }

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
-#include "text/tokenizer.h"
+#include <maru/tokenizer.h>
 
 #include "base/fail.h"
 #include "base/json.h"
@@ -139,26 +139,47 @@ maru_status maru_tokenizer_create_file(const char *path, maru_tokenizer **out_to
 
 /* ---- using it ---- */
 
-maru_status maru_tokenizer_encode(const maru_tokenizer *tokenizer, const char *text, size_t bytes,
-                                  const maru_encode_params *params, maru_ids *out_ids)
+static maru_status encode(const maru_tokenizer *tokenizer, const char *text, size_t bytes,
+                          const maru_encode_params *params, maru_ids *ids)
 {
-    static const maru_encode_params defaults = {0};
-    if (!params)
-        params = &defaults;
+    MARU_TRY(maru_array_reserve(ids, 1));  // so that the data of no ids is a pointer too
     MARU_TRY(maru_utf8_check(text, bytes));
-    return tokenizer->spm ? maru_spm_encode(tokenizer->spm, text, bytes, params, out_ids)
-                          : maru_wordpiece_encode(tokenizer->wordpiece, text, bytes, params, out_ids);
+    return tokenizer->spm ? maru_spm_encode(tokenizer->spm, text, bytes, params, ids)
+                          : maru_wordpiece_encode(tokenizer->wordpiece, text, bytes, params, ids);
 }
 
-maru_status maru_tokenizer_decode(const maru_tokenizer *tokenizer, const int32_t *ids, size_t count,
-                                  maru_str *out_text)
+maru_status maru_tokenizer_encode(const maru_tokenizer *tokenizer, const char *text, size_t bytes,
+                                  const maru_encode_params *params, int32_t **out_ids, size_t *out_count)
 {
+    static const maru_encode_params defaults = {0};
+    *out_ids = NULL;
+    *out_count = 0;
+    maru_ids ids = {0};
+    maru_status status = encode(tokenizer, text, bytes, params ? params : &defaults, &ids);
+    if (status != MARU_OK) {
+        maru_array_fini(&ids);
+        return status;
+    }
+    *out_ids = ids.data;
+    *out_count = ids.count;
+    return MARU_OK;
+}
+
+maru_status maru_tokenizer_decode(const maru_tokenizer *tokenizer, const int32_t *ids, size_t count, char **out_text)
+{
+    *out_text = NULL;
+    maru_str text = {0};
     maru_token_stream stream;
     maru_token_stream_init(&stream, tokenizer, false);
-    for (size_t i = 0; i < count; i++)
-        MARU_TRY(maru_token_stream_push(&stream, ids[i], out_text));
-    maru_token_stream_finish(&stream, out_text);
-    return maru_str_check(out_text);
+    maru_status status = MARU_OK;
+    for (size_t i = 0; i < count && status == MARU_OK; i++)
+        status = maru_token_stream_append(&stream, ids[i], &text);
+    if (status == MARU_OK) {
+        maru_token_stream_end(&stream, &text);
+        status = maru_token_text_take(&text, out_text);
+    }
+    maru_str_fini(&text);
+    return status;
 }
 
 size_t maru_tokenizer_vocab_size(const maru_tokenizer *tokenizer)

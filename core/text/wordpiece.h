@@ -12,11 +12,12 @@
 
 #include "base/json.h"
 #include "text/ids.h"
-#include "text/tokenizer.h"
+
+#include <maru/tokenizer.h>
 
 typedef struct maru_wordpiece maru_wordpiece;
 
-/* From a parsed tokenizer.json, which may be released afterwards. UNSUPPORTED for other models and steps than BERT's. */
+/* From a parsed tokenizer.json, which may be released afterwards. UNSUPPORTED for other models than BERT's. */
 MARU_NODISCARD maru_status maru_wordpiece_create_json(const json_t *json, const char *name, maru_wordpiece **out);
 /*
  * From vocab.txt: one piece a line, its id the number of the line from 0.

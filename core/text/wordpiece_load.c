@@ -139,8 +139,8 @@ static maru_status check_id(const json_t *value, const char *piece, size_t n_pie
                          maru_json_kind(value));
     int64_t id = json_integer_value(value);
     if (id < 0 || id > INT32_MAX - 1 || (uint64_t)id > 2 * (uint64_t)n_pieces + SPARE_IDS)
-        return maru_fail(MARU_DATA_LOSS, "%s: the id %" PRId64 " of '%s' is out of range for %zu pieces", name, id, piece,
-                         n_pieces);
+        return maru_fail(MARU_DATA_LOSS, "%s: the id %" PRId64 " of '%s' is out of range for %zu pieces", name, id,
+                         piece, n_pieces);
     *out = (int32_t)id;
     return MARU_OK;
 }

@@ -51,7 +51,7 @@ MARU_API void maru_tokenizer_destroy(maru_tokenizer **tokenizer);
 MARU_API MARU_NODISCARD maru_status maru_tokenizer_encode(const maru_tokenizer *tokenizer, const char *text,
                                                           size_t bytes, const maru_encode_params *params,
                                                           int32_t **out_ids, size_t *out_count);
-/* The text of all ids (special ones have none) in malloc'ed memory, always UTF-8. OUT_OF_RANGE for an id that is no token. */
+/* The text of all ids but special ones, always UTF-8, in malloc'ed memory. OUT_OF_RANGE for an id that is no token. */
 MARU_API MARU_NODISCARD maru_status maru_tokenizer_decode(const maru_tokenizer *tokenizer, const int32_t *ids,
                                                           size_t count, char **out_text);
 
