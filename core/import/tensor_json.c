@@ -203,3 +203,14 @@ maru_status maru_tensor_json_format(const maru_file_value *value, const char *na
     maru_str_append(out, "\n");
     return maru_str_check(out);
 }
+
+maru_status maru_tensor_json_parse(const char *text, size_t bytes, const char *name, maru_dtype number_dtype,
+                                   maru_file_value *out_value)
+{
+    json_t *json = NULL;
+    *out_value = (maru_file_value){0};
+    MARU_TRY(maru_json_parse(text, bytes, name, &json));
+    const maru_status status = maru_tensor_json_convert(json, number_dtype, name, out_value);
+    json_decref(json);
+    return status;
+}
