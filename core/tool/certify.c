@@ -58,23 +58,6 @@ static tolerance tolerance_of(maru_dtype dtype)
 
 /* ---- a case ---- */
 
-/* Puts dtype and operator in the place of T and OP. */
-static void write_text(const certify_case *c, const char *dtype, char *out)
-{
-    size_t n = (size_t)snprintf(out, MAX_TEXT, "maru 1 \"%s\"\n", c->op);
-    for (const char *at = c->text; *at && n + 64 < MAX_TEXT;) {
-        const bool is_dtype = *at == 'T' && (at[1] == '[');
-        const bool is_op = strncmp(at, "OP(", 3) == 0;
-        if (is_dtype || is_op) {
-            n += (size_t)snprintf(out + n, MAX_TEXT - n, "%s", is_dtype ? dtype : c->op);
-            at += is_dtype ? 1 : 2;
-        } else {
-            out[n++] = *at++;
-            out[n] = 0;
-        }
-    }
-}
-
 static void fill(const certify_case *c, maru_tensor *t, unsigned *seed)
 {
     const maru_dtype_info *info = maru_dtype_get_info(t->dtype);
@@ -236,7 +219,7 @@ static void run_case(report *r, const certify_case *c, const char *dtype, row *o
     char text[MAX_TEXT];
     side got = {0};
     side want = {0};
-    write_text(c, dtype, text);
+    certify_write_text(c, dtype, text, sizeof text);
     maru_status status = open_side(r, c, text, "cpu:0", "kernels=ref", &want);
     if (status != MARU_OK) {
         snprintf(out->note, sizeof out->note, "the reference: %s", maru_error_message());

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tool/certify_cases.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
 #define FLOATS "f32 f16 bf16 f64"
 #define INTS "i32 i64 i16 i8 u8 u16 u32 u64"
 #define SIGNED "i32 i64 i16 i8"
@@ -284,3 +288,19 @@ const certify_case certify_cases[] = {
 };
 
 const size_t n_certify_cases = sizeof certify_cases / sizeof *certify_cases;
+
+void certify_write_text(const certify_case *c, const char *dtype, char *out, size_t room)
+{
+    size_t n = (size_t)snprintf(out, room, "maru 1 \"%s\"\n", c->op);
+    for (const char *at = c->text; *at && n + 64 < room;) {
+        const bool is_dtype = at[0] == 'T' && at[1] == '[';
+        const bool is_op = strncmp(at, "OP(", 3) == 0;
+        if (is_dtype || is_op) {
+            n += (size_t)snprintf(out + n, room - n, "%s", is_dtype ? dtype : c->op);
+            at += is_dtype ? 1 : 2;
+        } else {
+            out[n++] = *at++;
+            out[n] = 0;
+        }
+    }
+}
