@@ -156,8 +156,8 @@ static void a_composite_is_its_body(void **state)
 static void every_operator_has_a_case(void **state)
 {
     (void)state;
-    maru_operator_info info;
-    for (size_t i = 0; maru_operator_at(i, &info); i++) {
+    maru_op_summary info;
+    for (size_t i = 0; maru_op_at(i, &info); i++) {
         bool found = false;
         for (size_t k = 0; !found && k < n_certify_cases; k++)
             found = strcmp(certify_cases[k].op, info.name) == 0;
