@@ -24,7 +24,7 @@ void maru_bound_run_destroy(maru_bound_run **run)
     if (!r)
         return;
     destroy_lists(r);
-    for (size_t u = 0; r->bounds && r->bounds[u] != (maru_dev_bound *)-1; u++)
+    for (size_t u = 0; u < r->n_bounds; u++)
         maru_dev_bound_destroy(&r->bounds[u]);
     maru_array_fini(&r->pieces);
     maru_array_fini(&r->patches);
@@ -58,7 +58,7 @@ static maru_status bind_units(maru_session *s, maru_bound_run *run)
         free(workspace);
         return maru_fail_oom("a run");
     }
-    run->bounds[n] = (maru_dev_bound *)-1;
+    run->n_bounds = n;
     maru_status status = MARU_OK;
     for (size_t u = 0; status == MARU_OK && u < n; u++) {
         status = maru_dev_program_bind(model->units[u].program, run->binding->symbol_values,
