@@ -50,6 +50,23 @@ const maru_op_info *maru_op_find(const char *name)
     return NULL;
 }
 
+bool maru_op_at(size_t index, maru_op_summary *out_summary)
+{
+    if (index >= MARU_OP_COUNT)
+        return false;
+    const maru_op_info *op = &ops[index];
+    *out_summary = (maru_op_summary){
+        .name = op->name,
+        .domain = op->domain,
+        .min_inputs = op->min_inputs,
+        .max_inputs = op->max_inputs,
+        .min_outputs = op->min_outputs,
+        .max_outputs = op->max_outputs,
+        .attrs = op->attrs,
+    };
+    return true;
+}
+
 const char *maru_op_suggest(const char *name)
 {
     const char *names[MARU_OP_COUNT];
