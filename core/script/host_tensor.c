@@ -39,11 +39,9 @@ void maru_count_tensor(lua_State *L, maru_host_tensor *host)
 maru_tensor *maru_push_tensor(lua_State *L, maru_dtype dtype, const int64_t *dims, uint32_t rank)
 {
     maru_host_tensor *host = maru_push_empty_tensor(L);
-    maru_tensor probe = {.dtype = dtype, .rank = rank};
     const maru_dtype_info *info = maru_dtype_get_info(dtype);
     uint64_t bytes = info ? info->block_bytes : 1;
     for (uint32_t i = 0; i < rank && i < MARU_MAX_RANK; i++) {
-        probe.dims[i] = dims[i];
         if (dims[i] > 0)
             bytes = bytes > UINT64_MAX / 2 / (uint64_t)dims[i] ? UINT64_MAX / 2 : bytes * (uint64_t)dims[i];
     }
