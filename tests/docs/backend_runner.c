@@ -53,7 +53,8 @@ static void run(maru_runtime *runtime, const char *text, maru_placement placemen
 int main(int argc, char **argv)
 {
     static const char product[] = "maru 1 \"product\"\nsymbol n min=1\n%1 = input \"x\" f32[n, 2]\n"
-                                  "%2 = const \"\" f32[2, 2] {1.0, -1.0, 2.0, 1.0}\n%3 = MatMul(%1, %2)\noutput \"y\" %3\n";
+                                  "%2 = const \"\" f32[2, 2] {1.0, -1.0, 2.0, 1.0}\n%3 = MatMul(%1, %2)\n"
+                                  "output \"y\" %3\n";
     static const char layers[] = "maru 1 \"layers\"\nsymbol n min=1\n%1 = input \"x\" f32[n, 2]\n"
                                  "%2 = const \"\" f32[2, 2] {1.0, -1.0, 2.0, 1.0}\n%3 = MatMul(%1, %2)\n%4 = Neg(%3)\n"
                                  "%5 = MatMul(%4, %2)\noutput \"y\" %5\n";
