@@ -22,11 +22,12 @@ typedef struct maru_script_setting {
     const char *value;
 } maru_script_setting;
 
-/* What the sandbox allows; 0 means the default. */
+/* What the sandbox allows; 0 means the default. Tensors in host memory may take four times memory_bytes. */
 typedef struct maru_script_limits {
     size_t memory_bytes;     // of Lua's own heap; default 1 GiB
     uint64_t instructions;   // of the script's main chunk and of its graph function; default 500 million
     uint64_t run_instructions; // of each run; default 50 billion
+    uint64_t fail_allocation;  // for tests: this allocation of Lua and every later one fails; 0: none
 } maru_script_limits;
 
 typedef struct maru_script_params {
@@ -34,7 +35,7 @@ typedef struct maru_script_params {
     const char *config;      // NULL: config.json beside the weights, if there is one
     const maru_script_setting *settings;
     size_t n_settings;
-    const char *library;     // folder of the Lua library maru/; NULL: installed or of the source tree
+    const char *library;     // folder that holds the Lua library maru/; NULL: $MARU_LIBRARY, else near the program
     maru_model_params model;
     maru_script_limits limits;
     /* Text that a script prints or streams while it runs; NULL: dropped. On the calling thread. */

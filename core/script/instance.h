@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MARU_SCRIPT_INSTANCE_H
+#define MARU_SCRIPT_INSTANCE_H
+
+/*
+ * A described model at work: the `m` that the functions of a description are
+ * given. It finds the weights and the configuration, builds the graph,
+ * compiles it at first use, and runs.
+ */
+
+#include <lua.h>
+#include <maru/model.h>
+#include <maru/runtime.h>
+#include <maru/session.h>
+#include <maru/weights.h>
+
+#include "script/value.h"
+
+#define MARU_CLASS_MODEL "maru.model"
+#define MARU_CLASS_WEIGHTS "maru.weights"
+#define MARU_CLASS_SESSION "maru.session"
+
+/* User values of the userdata. */
+enum {
+    MARU_INSTANCE_FIELDS = 1,  // config, options, state, name, description: what m.x finds first
+    MARU_INSTANCE_GRAPH,       // the maru.graph being built, or nil
+    MARU_INSTANCE_USED,        // weights used by the graph: name to value
+    MARU_INSTANCE_PROBLEMS,    // what is wrong with the weights, a list of texts
+    MARU_INSTANCE_INPUTS,      // tensors that the session borrows
+    MARU_INSTANCE_VALUES = MARU_INSTANCE_INPUTS,
+};
+
+typedef struct maru_instance {
+    maru_runtime *runtime;
+    bool owns_runtime;
+    maru_model_params model_params;  // its texts are the two below
+    char *devices;
+    char *device_options;
+    char *weights_path;  // NULL: none was found
+    char *folder;        // of the weights, NULL if there are none
+    char *config_path;   // NULL: none
+    char *fetch;         // name for `maru fetch`, NULL
+    maru_weights *weights;
+    maru_model *model;
+    maru_session *session;
+    const maru_run_params *run_params;  // of the run under way
+    int64_t deadline_ns;                // of the run under way; 0: none
+} maru_instance;
+
+typedef struct maru_instance_params {
+    maru_runtime *runtime;   // NULL: one of its own
+    const char *script_dir;
+    const char *weights;
+    const char *config;
+    const maru_model_params *model;
+    int settings;            // stack index of a table of settings, 0: none
+} maru_instance_params;
+
+void maru_instance_open(lua_State *L);
+/* Pushes the model of the description at `index`. */
+maru_instance *maru_push_instance(lua_State *L, int index, const maru_instance_params *params);
+maru_instance *maru_check_instance(lua_State *L, int index);
+
+/* Pushes a maru.graph with the whole graph of the instance at `index`. */
+maru_graph_ref *maru_push_built_graph(lua_State *L, int index);
+/* Compiles at first use. */
+void maru_need_model(lua_State *L, int index);
+void maru_need_session(lua_State *L, int index);
+/* Runs with the table of inputs at `inputs` and pushes the table of outputs. */
+void maru_push_run(lua_State *L, int index, int inputs);
+/* The table of fields. */
+void maru_push_fields(lua_State *L, int index);
+
+/* builder.c: methods of m while its graph is built, put into the table on top. */
+void maru_builder_methods(lua_State *L);
+int maru_build_state(lua_State *L);
+/* The graph being built; raises when none is. Pushes the maru.graph. */
+maru_graph_ref *maru_push_building(lua_State *L, int index);
+
+/* weights.c */
+void maru_weights_class(lua_State *L);
+void maru_push_weights(lua_State *L, int index);
+/* m:parameter(name, dtype, dims) */
+int maru_build_parameter(lua_State *L);
+/* Raises one error with everything that is wrong with the weights of the graph just built. */
+void maru_check_weights(lua_State *L, int index);
+
+/* runner.c */
+void maru_session_class(lua_State *L);
+int maru_model_session(lua_State *L);
+void maru_push_session_run(lua_State *L, int index, int inputs);
+
+#endif
