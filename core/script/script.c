@@ -220,7 +220,7 @@ static void open_host(lua_State *L, const loading *load)
     maru_host *host = maru_host_open(L);
     host->print = load->params->print;
     host->print_ctx = load->params->print_ctx;
-    host->library = load->params->library ? maru_copy_text(L, load->params->library) : maru_find_library();
+    host->library = load->params->library ? maru_copy_text(L, load->params->library) : maru_find_library(NULL);
     host->script_dir = maru_copy_text(L, maru_push_folder(L, load->path));
     lua_pop(L, 1);
     maru_host_globals(L);
