@@ -67,30 +67,39 @@ static char *join(const char *folder, const char *rest)
     return path;
 }
 
-char *maru_find_library(void)
+/* The first of the places around `folder` that has the library. */
+static char *search_around(const char *folder)
 {
-    static const char *const places[] = {"/../../scripts", "/../scripts", "/../../../scripts", "/../../../../scripts",
-                                         "/../share/maru"};
+    static const char *const places[] = {"/../../scripts",       "/../scripts",       "/../../../scripts",
+                                         "/../../../../scripts", "/../share/maru",    "/../../../share/maru",
+                                         "/../../../../share/maru"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *found = join(folder, places[i]);
+        char *probe = found ? join(found, "/maru/nn.lua") : NULL;
+        const bool is_there = probe && maru_path_exists(probe);
+        free(probe);
+        if (is_there)
+            return found;
+        free(found);
+    }
+    return NULL;
+}
+
+char *maru_find_library(const char *near)
+{
     const char *library = getenv("MARU_LIBRARY");
-    char *program = NULL;
-    char *found = NULL;
+    char *path = NULL;
     if (library)
         return join(library, "");
-    if (maru_program_path(&program) != MARU_OK)
+    if (near)
+        path = join(near, "");
+    else if (maru_program_path(&path) != MARU_OK)
         return NULL;
-    char *slash = strrchr(program, '/');
+    char *slash = path ? strrchr(path, '/') : NULL;
     if (slash)
         *slash = 0;
-    for (size_t i = 0; !found && i < sizeof places / sizeof *places; i++) {
-        found = join(program, places[i]);
-        char *probe = found ? join(found, "/maru/nn.lua") : NULL;
-        if (!probe || !maru_path_exists(probe)) {
-            free(found);
-            found = NULL;
-        }
-        free(probe);
-    }
-    free(program);
+    char *found = path ? search_around(slash ? path : ".") : NULL;
+    free(path);
     return found;
 }
 
@@ -137,8 +146,8 @@ const char *maru_push_folder(lua_State *L, const char *path)
     return lua_pushlstring(L, path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-/* Runs the chunk on top, text, under `name`; its one result replaces it. */
-static void run_chunk(lua_State *L, const char *name)
+/* The text on top becomes a function that runs it under `name`. */
+static void load_chunk(lua_State *L, const char *name)
 {
     size_t bytes = 0;
     const char *text = lua_tolstring(L, -1, &bytes);
@@ -151,6 +160,11 @@ static void run_chunk(lua_State *L, const char *name)
     if (luaL_loadbufferx(L, text, bytes, name, "t") != LUA_OK)
         lua_error(L);
     lua_remove(L, -2);
+}
+
+static void run_chunk(lua_State *L, const char *name)
+{
+    load_chunk(L, name);
     lua_call(L, 0, 1);
 }
 
@@ -184,8 +198,8 @@ static bool is_module_name(const char *name)
     return !is_start;
 }
 
-/* Pushes the module of the library or the script's folder; nothing and false if there is none. */
-static bool push_file_module(lua_State *L, const char *name)
+/* Pushes the chunk of the module of the library or the script's folder; nothing and false if there is none. */
+static bool push_chunk(lua_State *L, const char *name)
 {
     const maru_host *host = maru_host_of(L);
     const bool is_library = strncmp(name, "maru.", 5) == 0;
@@ -200,10 +214,21 @@ static bool push_file_module(lua_State *L, const char *name)
     }
     const char *chunk = is_library ? lua_pushfstring(L, "=%s", name) : lua_pushfstring(L, "@%s", path);
     lua_insert(L, -2);
-    run_chunk(L, chunk);
+    load_chunk(L, chunk);
     lua_replace(L, -4);
     lua_pop(L, 2);
     return true;
+}
+
+bool maru_push_library_chunk(lua_State *L, const char *name)
+{
+    return is_module_name(name) && push_chunk(L, name);
+}
+
+void maru_take_script_dir(maru_host *host, char *folder)
+{
+    free(host->script_dir);
+    host->script_dir = folder;
 }
 
 static int host_require(lua_State *L)
@@ -221,12 +246,13 @@ static int host_require(lua_State *L)
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "require: '%s' is no name of a module", name);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&loaded_key);
     lua_setfield(L, 2, name);
-    if (!push_file_module(L, name)) {
+    if (!push_chunk(L, name)) {
         lua_pushnil(L);
         lua_setfield(L, 2, name);
         return maru_raise_text(L, MARU_NOT_FOUND,
                                "require: there is no module '%s' in Maru's library or the script's folder", name);
     }
+    lua_call(L, 0, 1);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         lua_pushboolean(L, 1);

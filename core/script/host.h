@@ -31,12 +31,16 @@ int maru_push_module(lua_State *L);
 /* Sets the globals print and require of a sandboxed state. */
 void maru_host_globals(lua_State *L);
 
-/* Finds the library: MARU_LIBRARY, beside the program, installed; malloc'ed, NULL if it is nowhere. */
-char *maru_find_library(void);
+/* Finds the library: MARU_LIBRARY, or near the file `near` (NULL: the program); malloc'ed, NULL if it is nowhere. */
+char *maru_find_library(const char *near);
 /* Pushes the bytes of a file and returns true, or pushes nothing if it cannot be opened; raises beyond `max_bytes`. */
 bool maru_push_file(lua_State *L, const char *path, size_t max_bytes);
 /* Loads and runs the script at `path` and pushes what it returns. */
 void maru_run_file(lua_State *L, const char *path);
+/* Pushes the chunk of the library's module "maru.nn" and returns true, or pushes nothing. */
+bool maru_push_library_chunk(lua_State *L, const char *name);
+/* Takes `folder`, malloc'ed: where require looks for the script's own modules. */
+void maru_take_script_dir(maru_host *host, char *folder);
 /* Pushes the folder of a path, "." if it has none. */
 const char *maru_push_folder(lua_State *L, const char *path);
 

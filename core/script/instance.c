@@ -357,11 +357,12 @@ void maru_push_run(lua_State *L, int index, int inputs)
             maru_raise_text(L, MARU_INVALID_ARGUMENT, "run must return a table of outputs by name, not %s",
                             luaL_typename(L, -1));
     } else {
+        lua_pop(L, 1);
         maru_need_session(L, index);
         maru_push_session_run(L, index, inputs);
     }
-    lua_replace(L, -4);
-    lua_pop(L, 2);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
 }
 
 /* ---- methods ---- */

@@ -220,7 +220,7 @@ static void open_host(lua_State *L, const loading *load)
     maru_host *host = maru_host_open(L);
     host->print = load->params->print;
     host->print_ctx = load->params->print_ctx;
-    host->library = load->params->library ? maru_copy_text(L, load->params->library) : maru_find_library();
+    host->library = load->params->library ? maru_copy_text(L, load->params->library) : maru_find_library(NULL);
     host->script_dir = maru_copy_text(L, maru_push_folder(L, load->path));
     lua_pop(L, 1);
     maru_host_globals(L);
@@ -411,8 +411,18 @@ static void push_described_input(lua_State *L, const char *name)
     push_place(L, MODEL);
     maru_push_fields(L, -1);
     lua_getfield(L, -1, "description");
-    if (lua_getfield(L, -1, "inputs") != LUA_TTABLE || lua_getfield(L, -1, name) != LUA_TTABLE)
+    if (lua_getfield(L, -1, "inputs") != LUA_TTABLE) {
         lua_pushnil(L);
+        return;
+    }
+    const int inputs = lua_gettop(L);
+    if (lua_getfield(L, inputs, name) == LUA_TTABLE)
+        return;
+    for (lua_Integer i = 1; lua_rawgeti(L, inputs, i) == LUA_TTABLE; i++) {
+        if (strcmp(text_field(L, lua_gettop(L), "name"), name) == 0)
+            return;
+        lua_pop(L, 1);
+    }
 }
 
 static int input_protected(lua_State *L)
