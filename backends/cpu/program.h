@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CPU_PROGRAM_H
+#define CPU_PROGRAM_H
+
+/* A program runs the nodes of its graph one after the other; a value lives in a binding or in the workspace. */
+
+#include "cpu.h"
+
+#define CPU_STACK_OPERANDS 16  // a node with more keeps the descriptions for a run in the workspace
+
+/* An output that no node makes: its binding is a copy of another's. */
+typedef struct cpu_pass {
+    uint32_t value;
+    uint32_t binding;
+} cpu_pass;
+
+struct maru_abi_program {
+    maru_abi_device *device;
+    cpu_arena arena;
+    maru_abi_graph graph;        // a copy: constants hold data only where attributes name them
+    const cpu_ref_op **ops;      // per node
+    uint32_t *binding_of;        // per value; MARU_ABI_NO_INDEX: in the workspace
+    uint32_t *true_dims_of;      // per node: where its data-dependent output's begin; MARU_ABI_NO_INDEX: none
+    maru_abi_constant_use *uses;
+    cpu_pass *passes;
+    uint32_t n_passes;
+    uint32_t n_bound;            // bindings before the workspace
+    uint32_t n_true_dims;
+};
+
+struct maru_abi_bound {
+    maru_abi_device *device;
+    cpu_arena arena;
+    cpu_tensor *operands;        // per operand of the graph, without data
+    uint64_t *offset_of;         // per value: in the workspace
+    const cpu_kernel **kernels;  // per node; NULL: the reference
+    uint64_t scratch;            // where the scratch memory of kernels begins in the workspace
+    uint64_t descriptions;       // where descriptions begin there, if a node has many operands
+    uint64_t workspace_bytes;
+};
+
+#endif
