@@ -83,3 +83,18 @@ char maru_op_attr_kind(const maru_op_info *op, const char *name, char *out_defau
     }
     return 0;
 }
+
+bool maru_operator_at(size_t index, maru_operator_info *out_info)
+{
+    if (index >= MARU_OP_COUNT)
+        return false;
+    *out_info = (maru_operator_info){
+        .name = ops[index].name,
+        .domain = ops[index].domain,
+        .since_version = ops[index].since_version,
+        .is_primitive = ops[index].level == MARU_OP_PRIMITIVE,
+        .min_inputs = ops[index].min_inputs,
+        .max_inputs = ops[index].max_inputs,
+    };
+    return true;
+}

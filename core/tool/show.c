@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tool/show.h"
 
-#include <maru/runtime.h>
+#include <maru/system.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,11 +7,6 @@
 
 #define EMPTY(family) __attribute__((weak)) const cpu_ref_op family[] = {{.name = NULL}}
 
-EMPTY(cpu_ref_matmul);
-EMPTY(cpu_ref_conv);
-EMPTY(cpu_ref_norm);
-EMPTY(cpu_ref_attention);
-EMPTY(cpu_ref_quant);
 EMPTY(cpu_ref_reduce);
 EMPTY(cpu_ref_data);
 EMPTY(cpu_ref_gather);

@@ -131,6 +131,18 @@ MARU_API MARU_NODISCARD maru_status maru_graph_name_value(maru_graph *graph, mar
 
 /* ---- nodes ------------------------------------------------------------ */
 
+typedef struct maru_operator_info {
+    const char *name;          // "Add"
+    const char *domain;        // "" or "maru"
+    uint32_t since_version;    // of the form that is meant
+    bool is_primitive;         // else it has a body in simpler operators
+    int min_inputs;
+    int max_inputs;            // -1: any number
+} maru_operator_info;
+
+/* The operators this build knows, in a fixed order; false past the last. */
+MARU_API bool maru_operator_at(size_t index, maru_operator_info *out_info);
+
 typedef enum maru_attr_kind {
     MARU_ATTR_INT = 1,
     MARU_ATTR_FLOAT = 2,

@@ -1,0 +1,469 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool/certify_cases.h"
+#include "tool/show.h"
+#include "tool/tool.h"
+
+static const option options[] = {
+    {"op", 0, "NAME", "only this operator; may be repeated"},
+    {"html", 0, "FILE", "write the report as a page"},
+    {0},
+};
+
+enum { MAX_TEXT = 4096, MAX_OUTPUTS = 16, MAX_ROWS = 1024 };
+
+/* One operator and dtype. */
+typedef struct row {
+    const char *op;
+    char dtype[8];
+    bool is_claimed;
+    bool is_right;
+    bool is_steady;     // the same bits twice
+    double worst_ulp;   // of the dtype, largest over all outputs
+    double worst_relative;
+    char note[256];
+} row;
+
+typedef struct report {
+    maru_runtime *runtime;
+    const char *device;
+    maru_device_info info;
+    row rows[MAX_ROWS];
+    size_t n;
+} report;
+
+/* ---- what is allowed (docs/numerics.md) ---- */
+
+typedef struct tolerance {
+    double absolute;
+    double relative;
+    double epsilon;  // spacing of the dtype at 1, for ULP
+} tolerance;
+
+static tolerance tolerance_of(maru_dtype dtype)
+{
+    switch ((int)dtype) {
+    case MARU_F64: return (tolerance){1e-13, 1e-12, 0x1p-52};
+    case MARU_F32: return (tolerance){2e-6, 1e-5, 0x1p-23};
+    case MARU_F16: return (tolerance){1e-3, 2e-3, 0x1p-10};
+    case MARU_BF16: return (tolerance){1e-2, 1.6e-2, 0x1p-7};
+    default: return (tolerance){0, 0, 1};
+    }
+}
+
+/* ---- a case ---- */
+
+/* Puts dtype and operator in the place of T and OP. */
+static void write_text(const certify_case *c, const char *dtype, char *out)
+{
+    size_t n = (size_t)snprintf(out, MAX_TEXT, "maru 1 \"%s\"\n", c->op);
+    for (const char *at = c->text; *at && n + 64 < MAX_TEXT;) {
+        const bool is_dtype = *at == 'T' && (at[1] == '[');
+        const bool is_op = strncmp(at, "OP(", 3) == 0;
+        if (is_dtype || is_op) {
+            n += (size_t)snprintf(out + n, MAX_TEXT - n, "%s", is_dtype ? dtype : c->op);
+            at += is_dtype ? 1 : 2;
+        } else {
+            out[n++] = *at++;
+            out[n] = 0;
+        }
+    }
+}
+
+static void fill(const certify_case *c, maru_tensor *t, unsigned *seed)
+{
+    const maru_dtype_info *info = maru_dtype_get_info(t->dtype);
+    const bool is_signed = info->kind == MARU_CLASS_FLOAT || info->kind == MARU_CLASS_INT;
+    const bool is_default = c->low == 0 && c->high == 0;
+    const double low = is_default ? (is_signed ? -3 : 0) : c->low;
+    const double high = is_default ? 3 : c->high;
+    if (info->kind == MARU_CLASS_BLOCK) {
+        // Any bytes are a block; the exponents of halves are kept small by clearing high bits of each block's start.
+        for (size_t i = 0; i < t->bytes; i++) {
+            *seed = *seed * 1664525u + 1013904223u;
+            ((unsigned char *)t->data)[i] = (unsigned char)(*seed >> 24);
+        }
+        for (size_t i = 0; i + info->block_bytes <= t->bytes; i += info->block_bytes)
+            ((unsigned char *)t->data)[i + 1] = 0x20;
+        return;
+    }
+    for (int64_t i = 0; i < maru_tensor_count(t); i++) {
+        *seed = *seed * 1664525u + 1013904223u;
+        const double x = low + (high - low) * (*seed >> 8) / 16777216.0;
+        maru_tensor_set_f64(t, i, info->kind == MARU_CLASS_FLOAT ? x : floor(x + 0.5));
+    }
+}
+
+/* A model on a device with its inputs set. */
+typedef struct side {
+    maru_model *model;
+    maru_session *session;
+    maru_tensor inputs[MAX_OUTPUTS];
+    size_t n_inputs;
+} side;
+
+static void close_side(side *s)
+{
+    maru_session_destroy(&s->session);
+    maru_model_destroy(&s->model);
+    for (size_t i = 0; i < s->n_inputs; i++)
+        maru_tensor_destroy(&s->inputs[i]);
+}
+
+static maru_status set_inputs(const certify_case *c, const maru_graph *graph, side *s)
+{
+    unsigned seed = 42;
+    for (size_t i = 0; i < maru_graph_input_count(graph) && i < MAX_OUTPUTS; i++) {
+        maru_value_info info;
+        maru_status status = maru_graph_value_info(graph, maru_graph_input_at(graph, i), &info);
+        if (status == MARU_OK)
+            status = maru_tensor_create(info.dtype, info.dims, info.rank, &s->inputs[i]);
+        if (status != MARU_OK)
+            return status;
+        s->n_inputs = i + 1;
+        fill(c, &s->inputs[i], &seed);
+        status = maru_session_set_input(s->session, info.name, &s->inputs[i]);
+        if (status != MARU_OK)
+            return status;
+    }
+    return MARU_OK;
+}
+
+static maru_status open_side(report *r, const certify_case *c, const char *text, const char *device,
+                             const char *device_options, side *out)
+{
+    maru_graph *graph = NULL;
+    const maru_model_params params = {
+        .devices = device,
+        .device_options = device_options,
+        .placement = MARU_PLACE_STRICT,
+        .numerics = MARU_NUMERICS_EXACT,
+        .no_fold = 1,
+        .no_fuse = 1,
+    };
+    maru_status status = maru_graph_read(text, strlen(text), c->op, &graph);
+    if (status == MARU_OK)
+        status = maru_model_create(r->runtime, &graph, &params, &out->model);
+    if (status == MARU_OK)
+        status = maru_session_create(out->model, &out->session);
+    if (status == MARU_OK)
+        status = set_inputs(c, maru_model_graph(out->model), out);
+    if (status == MARU_OK)
+        status = maru_session_run(out->session, NULL);
+    maru_graph_destroy(&graph);
+    return status;
+}
+
+/* ---- comparing ---- */
+
+static bool compare_element(const tolerance *t, double got, double want, row *out)
+{
+    if (got == want || (isnan(got) && isnan(want)))
+        return true;
+    const double difference = fabs(got - want);
+    const double scale = fabs(want) > 0x1p-14 ? fabs(want) : 0x1p-14;
+    const double spacing = t->epsilon == 1 ? 1 : ldexp(t->epsilon, ilogb(scale));
+    const double ulp = difference / spacing;
+    const double relative = difference / scale;
+    out->worst_ulp = ulp > out->worst_ulp || isnan(ulp) ? ulp : out->worst_ulp;
+    out->worst_relative = relative > out->worst_relative || isnan(relative) ? relative : out->worst_relative;
+    return difference <= t->absolute + t->relative * fabs(want);
+}
+
+static bool compare_tensors(const maru_tensor *got, const maru_tensor *want, const char *name, row *out)
+{
+    const tolerance t = tolerance_of(want->dtype);
+    const int64_t n = maru_tensor_count(want);
+    if (got->dtype != want->dtype || maru_tensor_count(got) != n) {
+        snprintf(out->note, sizeof out->note, "output '%s' has another type", name);
+        return false;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double x = maru_tensor_get_f64(got, i);
+        const double y = maru_tensor_get_f64(want, i);
+        if (!compare_element(&t, x, y, out)) {
+            snprintf(out->note, sizeof out->note, "output '%s'[%lld] is %.9g, the reference says %.9g", name,
+                     (long long)i, x, y);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool compare_sides(side *got, side *want, row *out)
+{
+    const maru_graph *graph = maru_model_graph(want->model);
+    const char *name = NULL;
+    bool right = true;
+    for (size_t i = 0; maru_graph_output_at(graph, i, &name) != MARU_NO_VALUE; i++) {
+        maru_tensor x, y;
+        if (maru_session_get_output(got->session, name, &x) != MARU_OK ||
+            maru_session_get_output(want->session, name, &y) != MARU_OK)
+            return false;
+        right = right && compare_tensors(&x, &y, name, out);
+    }
+    return right;
+}
+
+/* Runs once more and looks whether every bit is the same. */
+static bool is_steady(side *s)
+{
+    const maru_graph *graph = maru_model_graph(s->model);
+    const char *name = NULL;
+    bool same = true;
+    for (size_t i = 0; maru_graph_output_at(graph, i, &name) != MARU_NO_VALUE && same; i++) {
+        maru_tensor t;
+        if (maru_session_get_output(s->session, name, &t) != MARU_OK)
+            return false;
+        void *before = malloc(t.bytes + 1);
+        if (!before)
+            return false;
+        memcpy(before, t.data, t.bytes);
+        same = maru_session_run(s->session, NULL) == MARU_OK &&
+               maru_session_get_output(s->session, name, &t) == MARU_OK && memcmp(before, t.data, t.bytes) == 0;
+        free(before);
+    }
+    return same;
+}
+
+static void run_case(report *r, const certify_case *c, const char *dtype, row *out)
+{
+    char text[MAX_TEXT];
+    side got = {0};
+    side want = {0};
+    write_text(c, dtype, text);
+    maru_status status = open_side(r, c, text, "cpu:0", "kernels=ref", &want);
+    if (status != MARU_OK) {
+        snprintf(out->note, sizeof out->note, "the reference: %s", maru_error_message());
+    } else {
+        status = open_side(r, c, text, r->device, NULL, &got);
+        out->is_claimed = status != MARU_UNSUPPORTED;
+        if (status != MARU_OK)
+            snprintf(out->note, sizeof out->note, "%s", maru_error_message());
+        out->is_right = out->is_right && status == MARU_OK && compare_sides(&got, &want, out);
+        out->is_steady = out->is_steady && status == MARU_OK && is_steady(&got);
+    }
+    if (status != MARU_OK)
+        out->is_right = false;
+    close_side(&got);
+    close_side(&want);
+}
+
+/* ---- all cases ---- */
+
+static bool is_wanted(const parsed *args, const char *op)
+{
+    if (!has_flag(args, "op"))
+        return true;
+    for (size_t i = 0; get_nth(args, "op", i); i++)
+        if (strcmp(get_nth(args, "op", i), op) == 0)
+            return true;
+    return false;
+}
+
+static row *row_for(report *r, const char *op, const char *dtype)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->rows[i].op, op) == 0 && strcmp(r->rows[i].dtype, dtype) == 0)
+            return &r->rows[i];
+    if (r->n == MAX_ROWS)
+        return NULL;
+    row *out = &r->rows[r->n++];
+    *out = (row){.op = op, .is_right = true, .is_steady = true};
+    snprintf(out->dtype, sizeof out->dtype, "%s", dtype);
+    return out;
+}
+
+static void run_all(const parsed *args, report *r)
+{
+    for (size_t i = 0; i < n_certify_cases; i++) {
+        const certify_case *c = &certify_cases[i];
+        if (!is_wanted(args, c->op))
+            continue;
+        show_progress(NULL, c->op, i, n_certify_cases);
+        for (const char *at = c->dtypes; *at;) {
+            char dtype[8];
+            const size_t length = strcspn(at, " ");
+            snprintf(dtype, sizeof dtype, "%.*s", (int)length, at);
+            row *out = row_for(r, c->op, dtype);
+            if (out)
+                run_case(r, c, dtype, out);
+            at += length + (at[length] == ' ');
+        }
+    }
+    clear_progress();
+}
+
+/* ---- reports ---- */
+
+typedef struct totals {
+    size_t total, claimed, right, steady;
+} totals;
+
+static totals count(const report *r)
+{
+    totals t = {.total = r->n};
+    for (size_t i = 0; i < r->n; i++) {
+        t.claimed += r->rows[i].is_claimed;
+        t.right += r->rows[i].is_claimed && r->rows[i].is_right;
+        t.steady += r->rows[i].is_claimed && r->rows[i].is_steady;
+    }
+    return t;
+}
+
+static const char *verdict(const row *r)
+{
+    return !r->is_claimed ? "refused" : !r->is_right ? "WRONG" : !r->is_steady ? "unsteady" : "ok";
+}
+
+static void print_text(const report *r, bool verbose)
+{
+    static const char *const headings[] = {"operator", "dtype", "result", "ulp", "relative", "note"};
+    table *t = table_create(headings, 6);
+    table_tint(t, 2, TINT_GREEN);
+    for (size_t i = 0; i < r->n; i++) {
+        const row *x = &r->rows[i];
+        if (!verbose && x->is_claimed && x->is_right && x->is_steady)
+            continue;
+        char ulp[24], relative[24];
+        snprintf(ulp, sizeof ulp, "%.2f", x->worst_ulp);
+        snprintf(relative, sizeof relative, "%.1e", x->worst_relative);
+        const char *cells[] = {x->op, x->dtype, verdict(x), ulp, relative, x->note};
+        table_row(t, cells);
+    }
+    const totals n = count(r);
+    if (verbose || n.right < n.total || n.steady < n.total)
+        table_print(t, stdout);
+    table_destroy(&t);
+    printf("%s (%s): %zu of %zu claimed, %zu right, %zu the same twice\n", r->info.id, r->info.name, n.claimed, n.total,
+           n.right, n.steady);
+}
+
+static void print_json(const report *r)
+{
+    const totals n = count(r);
+    fputs("{\"device\": ", stdout);
+    print_json_string(stdout, r->info.id);
+    fputs(", \"name\": ", stdout);
+    print_json_string(stdout, r->info.name);
+    fputs(", \"driver\": ", stdout);
+    print_json_string(stdout, r->info.driver);
+    fputs(", \"plugin\": ", stdout);
+    print_json_string(stdout, r->info.plugin_path);
+    char hex[65] = "";
+    if (*r->info.plugin_path && maru_file_sha256(r->info.plugin_path, hex) != MARU_OK)
+        hex[0] = 0;
+    printf(", \"plugin_sha256\": \"%s\", \"total\": %zu, \"claimed\": %zu, \"right\": %zu, \"steady\": %zu, \"rows\": [",
+           hex, n.total, n.claimed, n.right, n.steady);
+    for (size_t i = 0; i < r->n; i++) {
+        const row *x = &r->rows[i];
+        printf("%s\n  {\"op\": \"%s\", \"dtype\": \"%s\", \"result\": \"%s\", \"ulp\": %.3g, \"relative\": %.3g, \"note\": ",
+               i ? "," : "", x->op, x->dtype, verdict(x), isfinite(x->worst_ulp) ? x->worst_ulp : -1,
+               isfinite(x->worst_relative) ? x->worst_relative : -1);
+        print_json_string(stdout, x->note);
+        fputs("}", stdout);
+    }
+    fputs("\n]}\n", stdout);
+}
+
+static void print_escaped(FILE *f, const char *text)
+{
+    for (; *text; text++) {
+        const char *entity = *text == '<' ? "&lt;" : *text == '&' ? "&amp;" : *text == '>' ? "&gt;" : NULL;
+        if (entity)
+            fputs(entity, f);
+        else
+            fputc(*text, f);
+    }
+}
+
+static bool write_html(const report *r, const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return false;
+    const totals n = count(r);
+    fputs("<!doctype html><meta charset=\"utf-8\"><title>maru certify</title>\n<style>body{font:14px sans-serif;"
+          "margin:2em;max-width:70em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;"
+          "border-bottom:1px solid #ddd}.ok{color:#187a3c}.WRONG{color:#b00020;font-weight:bold}.refused{color:#888}"
+          ".unsteady{color:#b26a00}td.n{text-align:right;font-variant-numeric:tabular-nums}</style>\n<h1>", f);
+    print_escaped(f, r->info.id);
+    fputs("</h1><p>", f);
+    print_escaped(f, r->info.name);
+    fputs("<br>", f);
+    print_escaped(f, r->info.driver);
+    fprintf(f, "<p><b>%zu</b> of %zu claimed, <b>%zu</b> right, %zu the same bits twice.\n"
+            "<table><tr><th>operator<th>dtype<th>result<th>ulp<th>relative<th>note\n", n.claimed, n.total, n.right,
+            n.steady);
+    for (size_t i = 0; i < r->n; i++) {
+        const row *x = &r->rows[i];
+        fprintf(f, "<tr><td>%s<td>%s<td class=\"%s\">%s<td class=n>%.2f<td class=n>%.1e<td>", x->op, x->dtype, verdict(x),
+                verdict(x), x->worst_ulp, x->worst_relative);
+        print_escaped(f, x->note);
+        fputc('\n', f);
+    }
+    fputs("</table>\n", f);
+    return fclose(f) == 0;
+}
+
+/* ---- the command ---- */
+
+static int certify(const parsed *args, report *r)
+{
+    size_t index = 0;
+    size_t n = 0;
+    r->device = get_option(args, "device", "cpu:0");
+    maru_status status = open_runtime(args, &r->runtime);
+    if (status == MARU_OK)
+        status = maru_runtime_find_devices(r->runtime, r->device, &index, 1, &n);
+    if (status == MARU_OK)
+        status = maru_runtime_device_info(r->runtime, index, &r->info);
+    if (status != MARU_OK)
+        return report_failure(status);
+    r->device = r->info.id;
+    run_all(args, r);
+    if (r->n == 0) {
+        fputs("maru: certify: no operator of that name\n", stderr);
+        return EXIT_INPUT;
+    }
+    if (has_flag(args, "json"))
+        print_json(r);
+    else
+        print_text(r, has_flag(args, "verbose"));
+    if (has_flag(args, "html") && !write_html(r, get_option(args, "html", NULL))) {
+        fprintf(stderr, "maru: cannot write %s\n", get_option(args, "html", NULL));
+        return EXIT_FAILED;
+    }
+    const totals t = count(r);
+    // A device that refuses everything passes nothing.
+    return t.claimed && t.right == t.claimed && t.steady == t.claimed ? EXIT_OK : EXIT_DIFFERENT;
+}
+
+static int run(const parsed *args)
+{
+    report *r = calloc(1, sizeof *r);
+    if (!r)
+        return EXIT_MEMORY;
+    const int code = certify(args, r);
+    maru_runtime_destroy(&r->runtime);
+    free(r);
+    return code;
+}
+
+const command command_certify = {
+    .name = "certify",
+    .usage = "certify [--device PATTERN] [--op NAME]... [--html FILE] [--json]",
+    .summary = "compare a device with the plain C reference, operator by operator and dtype by dtype",
+    .details = "Runs every operator on the device and on the reference, under strict placement, and compares within the\n"
+               "tolerances of docs/numerics.md; runs each twice and compares the bits.\n"
+               "\n"
+               "    maru certify --device cpu\n"
+               "    maru certify --device mychip:0 --html report.html",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,286 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tool/certify_cases.h"
+
+#define FLOATS "f32 f16 bf16 f64"
+#define INTS "i32 i64 i16 i8 u8 u16 u32 u64"
+#define SIGNED "i32 i64 i16 i8"
+#define UNSIGNED "u8 u16 u32 u64"
+#define NUMBERS FLOATS " " INTS
+
+/* Odd sizes, so that tails of vector loops are met; a scalar and an empty tensor. */
+#define UNARY \
+    "%1 = input \"x\" T[3, 37]\n%2 = OP(%1)\noutput \"y\" %2\n" \
+    "%3 = input \"s\" T[]\n%4 = OP(%3)\noutput \"t\" %4\n" \
+    "%5 = input \"e\" T[0, 4]\n%6 = OP(%5)\noutput \"u\" %6\n"
+#define BINARY \
+    "%1 = input \"a\" T[3, 1, 37]\n%2 = input \"b\" T[5, 37]\n%3 = OP(%1, %2)\noutput \"y\" %3\n" \
+    "%4 = input \"c\" T[]\n%5 = OP(%2, %4)\noutput \"z\" %5\n%6 = OP(%2, %2)\noutput \"w\" %6\n"
+#define VARIADIC \
+    "%1 = input \"a\" T[5, 37]\n%2 = input \"b\" T[37]\n%3 = input \"c\" T[5, 1]\n%4 = OP(%1, %2, %3)\n" \
+    "output \"y\" %4\n%5 = OP(%1)\noutput \"z\" %5\n"
+#define REDUCE \
+    "%1 = input \"x\" T[3, 5, 37]\n%2 = const \"\" i64[1] {-1}\n%3 = OP(%1, %2)\noutput \"last\" %3\n" \
+    "%4 = const \"\" i64[2] {0, 2}\n%5 = OP(%1, %4) {keepdims=0}\noutput \"outer\" %5\n" \
+    "%6 = OP(%1)\noutput \"all\" %6\n"
+#define ARG \
+    "%1 = input \"x\" T[5, 37]\n%2 = OP(%1) {axis=-1}\noutput \"last\" %2\n" \
+    "%3 = OP(%1) {axis=0, keepdims=0, select_last_index=1}\noutput \"first\" %3\n"
+#define GLOBAL "%1 = input \"x\" T[2, 3, 5, 7]\n%2 = OP(%1)\noutput \"y\" %2\n"
+
+const certify_case certify_cases[] = {
+    // one input
+    {"Abs", FLOATS " " INTS, UNARY, 0, 0},
+    {"Neg", FLOATS " " SIGNED, UNARY, 0, 0},
+    {"Sign", NUMBERS, UNARY, 0, 0},
+    {"Exp", FLOATS, UNARY, 0, 0},
+    {"Log", FLOATS, UNARY, 0.01, 10},
+    {"Sqrt", FLOATS, UNARY, 0, 10},
+    {"Reciprocal", FLOATS, UNARY, 0.5, 4},
+    {"Floor", FLOATS, UNARY, 0, 0},
+    {"Ceil", FLOATS, UNARY, 0, 0},
+    {"Round", FLOATS, UNARY, 0, 0},
+    {"Sin", FLOATS, UNARY, 0, 0},
+    {"Cos", FLOATS, UNARY, 0, 0},
+    {"Tan", FLOATS, UNARY, -1, 1},
+    {"Asin", FLOATS, UNARY, -1, 1},
+    {"Acos", FLOATS, UNARY, -1, 1},
+    {"Atan", FLOATS, UNARY, 0, 0},
+    {"Sinh", FLOATS, UNARY, 0, 0},
+    {"Cosh", FLOATS, UNARY, 0, 0},
+    {"Tanh", FLOATS, UNARY, 0, 0},
+    {"Asinh", FLOATS, UNARY, 0, 0},
+    {"Acosh", FLOATS, UNARY, 1.1, 4},
+    {"Atanh", FLOATS, UNARY, -0.9, 0.9},
+    {"Erf", FLOATS, UNARY, 0, 0},
+    {"Not", "bool", UNARY, 0, 1},
+    {"BitwiseNot", INTS, UNARY, 0, 0},
+    {"IsNaN", FLOATS, UNARY, 0, 0},
+    {"IsInf", FLOATS, UNARY, 0, 0},
+    {"Identity", NUMBERS " bool", UNARY, 0, 1},
+    {"Cast", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 37]\n%2 = Cast(%1) {to=1}\noutput \"f32\" %2\n%3 = Cast(%1) {to=7}\noutput \"i64\" %3\n"
+     "%4 = Cast(%1) {to=10}\noutput \"f16\" %4\n%5 = Cast(%1) {to=9}\noutput \"bool\" %5\n"
+     "%6 = Cast(%1) {to=16}\noutput \"bf16\" %6\n", 0, 1},
+    {"CastLike", FLOATS " i32",
+     "%1 = input \"x\" f32[3, 37]\n%2 = input \"like\" T[1]\n%3 = CastLike(%1, %2)\noutput \"y\" %3\n", 0, 0},
+    // several inputs
+    {"Add", NUMBERS, BINARY, 0, 0},
+    {"Sub", NUMBERS, BINARY, 0, 0},
+    {"Mul", NUMBERS, BINARY, 0, 0},
+    {"Div", NUMBERS, BINARY, 1, 9},
+    {"Mod", "i32 i64 i16 i8 u8 u16 u32 u64", BINARY, 1, 9},
+    {"Mod", FLOATS,
+     "%1 = input \"a\" T[5, 37]\n%2 = input \"b\" T[37]\n%3 = Mod(%1, %2) {fmod=1}\noutput \"y\" %3\n", 1, 9},
+    {"Pow", FLOATS, BINARY, 0.5, 2},
+    {"Min", NUMBERS, VARIADIC, 0, 0},
+    {"Max", NUMBERS, VARIADIC, 0, 0},
+    {"And", "bool", BINARY, 0, 1},
+    {"Or", "bool", BINARY, 0, 1},
+    {"Xor", "bool", BINARY, 0, 1},
+    {"BitwiseAnd", INTS, BINARY, 0, 0},
+    {"BitwiseOr", INTS, BINARY, 0, 0},
+    {"BitwiseXor", INTS, BINARY, 0, 0},
+    {"BitShift", UNSIGNED,
+     "%1 = input \"a\" T[5, 37]\n%2 = input \"b\" T[37]\n%3 = BitShift(%1, %2) {direction=\"LEFT\"}\n"
+     "output \"y\" %3\n", 0, 7},
+    {"Equal", NUMBERS " bool", BINARY, 0, 2},
+    {"Less", NUMBERS, BINARY, 0, 2},
+    {"LessOrEqual", NUMBERS, BINARY, 0, 2},
+    {"Greater", NUMBERS, BINARY, 0, 2},
+    {"GreaterOrEqual", NUMBERS, BINARY, 0, 2},
+    {"Where", NUMBERS " bool",
+     "%1 = input \"c\" bool[5, 1]\n%2 = input \"a\" T[37]\n%3 = input \"b\" T[3, 5, 1]\n%4 = Where(%1, %2, %3)\n"
+     "output \"y\" %4\n", 0, 1},
+    {"Sum", FLOATS, VARIADIC, 0, 0},
+    {"Mean", FLOATS, VARIADIC, 0, 0},
+    // reductions
+    {"ReduceSum", FLOATS " i32 i64", REDUCE, 0, 0},
+    {"ReduceMax", NUMBERS, REDUCE, 0, 0},
+    {"ReduceMin", NUMBERS, REDUCE, 0, 0},
+    {"ReduceProd", FLOATS " i32 i64", REDUCE, 0.9, 1.1},
+    {"ReduceMean", FLOATS, REDUCE, 0, 0},
+    {"ReduceSumSquare", FLOATS, REDUCE, -1, 1},
+    {"ReduceL1", FLOATS, REDUCE, -1, 1},
+    {"ReduceL2", FLOATS, REDUCE, -1, 1},
+    {"ReduceLogSum", FLOATS, REDUCE, 0.5, 1},
+    {"ReduceLogSumExp", FLOATS, REDUCE, -1, 1},
+    {"ArgMax", NUMBERS, ARG, 0, 0},
+    {"ArgMin", NUMBERS, ARG, 0, 0},
+    {"CumSum", FLOATS " i32 i64",
+     "%1 = input \"x\" T[5, 37]\n%2 = const \"\" i64[] {1}\n%3 = CumSum(%1, %2)\noutput \"y\" %3\n"
+     "%4 = CumSum(%1, %2) {exclusive=1, reverse=1}\noutput \"z\" %4\n", -1, 1},
+    {"TopK", FLOATS " i32 i64",
+     "%1 = input \"x\" T[5, 37]\n%2 = const \"\" i64[1] {7}\n%3, %4 = TopK(%1, %2)\noutput \"v\" %3\noutput \"i\" %4\n",
+     0, 0},
+    // products
+    {"MatMul", FLOATS " i32 i64 u32 u64",
+     "%1 = input \"a\" T[3, 17, 37]\n%2 = input \"b\" T[37, 11]\n%3 = MatMul(%1, %2)\noutput \"y\" %3\n"
+     "%4 = input \"v\" T[37]\n%5 = MatMul(%1, %4)\noutput \"z\" %5\n%6 = MatMul(%4, %2)\noutput \"w\" %6\n", -1, 1},
+    {"Gemm", FLOATS " i32 i64",
+     "%1 = input \"a\" T[17, 37]\n%2 = input \"b\" T[11, 37]\n%3 = input \"c\" T[11]\n%4 = Gemm(%1, %2, %3) {transB=1}\n"
+     "output \"y\" %4\n%5 = input \"d\" T[37, 17]\n%6 = Gemm(%5, %2) {transA=1, transB=1, alpha=2.0}\noutput \"z\" %6\n",
+     -1, 1},
+    {"BlockMatMul", FLOATS,
+     "%1 = input \"x\" T[3, 64]\n%2 = input \"w\" q8_0[5, 64]\n%3 = maru.BlockMatMul(%1, %2)\noutput \"y\" %3\n", -1, 1},
+    {"Conv", FLOATS,
+     "%1 = input \"x\" T[2, 4, 9, 11]\n%2 = input \"w\" T[6, 2, 3, 3]\n%3 = input \"b\" T[6]\n"
+     "%4 = Conv(%1, %2, %3) {group=2, pads=ints[1, 0, 1, 2], strides=ints[2, 1]}\noutput \"y\" %4\n"
+     "%5 = input \"d\" T[4, 1, 3, 3]\n%6 = Conv(%1, %5) {group=4, dilations=ints[2, 2], auto_pad=\"SAME_UPPER\"}\n"
+     "output \"z\" %6\n", -1, 1},
+    {"FusedConv", FLOATS,
+     "%1 = input \"x\" T[1, 4, 9, 11]\n%2 = input \"w\" T[6, 4, 3, 3]\n"
+     "%3 = maru.FusedConv(%1, %2) {activation=\"Relu\"}\noutput \"y\" %3\n", -1, 1},
+    {"ConvTranspose", FLOATS,
+     "%1 = input \"x\" T[2, 4, 5, 7]\n%2 = input \"w\" T[4, 3, 3, 3]\n"
+     "%3 = ConvTranspose(%1, %2) {strides=ints[2, 2], pads=ints[1, 1, 1, 1], output_padding=ints[1, 0]}\n"
+     "output \"y\" %3\n", -1, 1},
+    {"AveragePool", FLOATS,
+     "%1 = input \"x\" T[2, 3, 9, 11]\n%2 = AveragePool(%1) {kernel_shape=ints[3, 3], pads=ints[1, 1, 1, 1], "
+     "strides=ints[2, 2]}\noutput \"y\" %2\n%3 = AveragePool(%1) {kernel_shape=ints[2, 4], ceil_mode=1, "
+     "strides=ints[2, 3], count_include_pad=1}\noutput \"z\" %3\n", 0, 0},
+    {"MaxPool", FLOATS " i8 u8",
+     "%1 = input \"x\" T[2, 3, 9, 11]\n%2, %3 = MaxPool(%1) {kernel_shape=ints[3, 3], strides=ints[2, 2]}\n"
+     "output \"y\" %2\noutput \"i\" %3\n", 0, 0},
+    {"GlobalAveragePool", FLOATS, GLOBAL, 0, 0},
+    {"GlobalMaxPool", FLOATS, GLOBAL, 0, 0},
+    // moving data
+    {"Reshape", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 8]\n%2 = shape [6, 4]\n%3 = Reshape(%1, %2)\noutput \"y\" %3\n", 0, 1},
+    {"Transpose", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 5, 7]\n%2 = Transpose(%1) {perm=ints[2, 0, 1]}\noutput \"y\" %2\n", 0, 1},
+    {"Expand", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 1]\n%2 = shape [2, 3, 7]\n%3 = Expand(%1, %2)\noutput \"y\" %3\n", 0, 1},
+    {"Concat", NUMBERS " bool",
+     "%1 = input \"a\" T[3, 5]\n%2 = input \"b\" T[3, 2]\n%3 = Concat(%1, %2, %1) {axis=-1}\noutput \"y\" %3\n", 0, 1},
+    {"Split", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 7]\n%2 = const \"\" i64[2] {2, 5}\n%3, %4 = Split(%1, %2) {axis=1}\noutput \"a\" %3\n"
+     "output \"b\" %4\n", 0, 1},
+    {"Slice", NUMBERS " bool",
+     "%1 = input \"x\" T[9, 7]\n%2 = const \"\" i64[2] {1, 6}\n%3 = const \"\" i64[2] {8, 0}\n"
+     "%4 = const \"\" i64[2] {0, 1}\n%5 = const \"\" i64[2] {2, -1}\n%6 = Slice(%1, %2, %3, %4, %5)\noutput \"y\" %6\n",
+     0, 1},
+    {"Gather", NUMBERS " bool",
+     "%1 = input \"x\" T[9, 7]\n%2 = const \"\" i64[2, 2] {0, -1, 4, 8}\n%3 = Gather(%1, %2)\noutput \"y\" %3\n"
+     "%4 = Gather(%1, %2) {axis=0}\noutput \"z\" %4\n", 0, 1},
+    {"GatherElements", NUMBERS,
+     "%1 = input \"x\" T[3, 4]\n%2 = const \"\" i64[2, 4] {0, 1, 2, -1, 2, 1, 0, 0}\n"
+     "%3 = GatherElements(%1, %2) {axis=0}\noutput \"y\" %3\n", 0, 0},
+    {"GatherND", NUMBERS,
+     "%1 = input \"x\" T[3, 4, 5]\n%2 = const \"\" i64[2, 2] {0, 1, 2, -1}\n%3 = GatherND(%1, %2)\noutput \"y\" %3\n", 0,
+     0},
+    {"ScatterElements", NUMBERS,
+     "%1 = input \"x\" T[3, 4]\n%2 = const \"\" i64[2, 4] {0, 1, 2, 1, 2, 0, 0, 2}\n%3 = input \"u\" T[2, 4]\n"
+     "%4 = ScatterElements(%1, %2, %3) {axis=0}\noutput \"y\" %4\n"
+     "%5 = ScatterElements(%1, %2, %3) {axis=0, reduction=\"add\"}\noutput \"z\" %5\n", 0, 0},
+    {"ScatterND", NUMBERS,
+     "%1 = input \"x\" T[5, 4]\n%2 = const \"\" i64[2, 1] {3, 1}\n%3 = input \"u\" T[2, 4]\n"
+     "%4 = ScatterND(%1, %2, %3)\noutput \"y\" %4\n", 0, 0},
+    {"Pad", NUMBERS,
+     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[4] {1, 2, 0, 3}\n%3 = Pad(%1, %2)\noutput \"y\" %3\n"
+     "%4 = Pad(%1, %2) {mode=\"reflect\"}\noutput \"r\" %4\n%5 = Pad(%1, %2) {mode=\"edge\"}\noutput \"e\" %5\n"
+     "%6 = Pad(%1, %2) {mode=\"wrap\"}\noutput \"w\" %6\n", 0, 0},
+    {"Tile", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[2] {2, 3}\n%3 = Tile(%1, %2)\noutput \"y\" %3\n", 0, 1},
+    {"Shape", NUMBERS, "%1 = input \"x\" T[3, 5]\n%2 = Shape(%1) {start=1}\noutput \"y\" %2\n", 0, 0},
+    {"Size", NUMBERS, "%1 = input \"x\" T[3, 5]\n%2 = Size(%1)\noutput \"y\" %2\n", 0, 0},
+    {"Range", "f32 f64 i32 i64",
+     "%1 = const \"\" T[] {2}\n%2 = const \"\" T[] {20}\n%3 = const \"\" T[] {3}\n%4 = Range(%1, %2, %3)\n"
+     "output \"y\" %4\n", 0, 0},
+    {"ConstantOfShape", NUMBERS,
+     "%1 = const \"\" T[1] {3}\n%2 = shape [3, 5]\n%3 = ConstantOfShape(%2) {value=%1}\noutput \"y\" %3\n", 0, 0},
+    {"Trilu", NUMBERS " bool",
+     "%1 = input \"x\" T[2, 5, 7]\n%2 = Trilu(%1)\noutput \"y\" %2\n%3 = const \"\" i64[] {-1}\n"
+     "%4 = Trilu(%1, %3) {upper=0}\noutput \"z\" %4\n", 0, 1},
+    {"NonZero", NUMBERS " bool", "%1 = input \"x\" T[3, 5]\n%2 = NonZero(%1)\noutput \"y\" %2\n", 0, 1},
+    {"Resize", "f32 f16 bf16 f64",
+     "%1 = input \"x\" T[1, 2, 4, 5]\n%2 = shape [1, 2, 7, 9]\n%3 = Resize(%1, _, _, %2) {mode=\"linear\"}\n"
+     "output \"l\" %3\n%4 = Resize(%1, _, _, %2) {mode=\"nearest\"}\noutput \"n\" %4\n"
+     "%5 = Resize(%1, _, _, %2) {mode=\"cubic\", coordinate_transformation_mode=\"align_corners\"}\noutput \"c\" %5\n", 0,
+     0},
+    {"Squeeze", NUMBERS, "%1 = input \"x\" T[3, 1, 5]\n%2 = Squeeze(%1)\noutput \"y\" %2\n", 0, 0},
+    {"Unsqueeze", NUMBERS,
+     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[1] {1}\n%3 = Unsqueeze(%1, %2)\noutput \"y\" %3\n", 0, 0},
+    {"Flatten", NUMBERS, "%1 = input \"x\" T[3, 5, 2]\n%2 = Flatten(%1)\noutput \"y\" %2\n", 0, 0},
+    {"DepthToSpace", NUMBERS,
+     "%1 = input \"x\" T[1, 8, 2, 3]\n%2 = DepthToSpace(%1) {blocksize=2}\noutput \"d\" %2\n"
+     "%3 = DepthToSpace(%1) {blocksize=2, mode=\"CRD\"}\noutput \"c\" %3\n", 0, 0},
+    {"SpaceToDepth", NUMBERS,
+     "%1 = input \"x\" T[1, 2, 4, 6]\n%2 = SpaceToDepth(%1) {blocksize=2}\noutput \"y\" %2\n", 0, 0},
+    {"OneHot", "i32 i64",
+     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[1] {4}\n%3 = const \"\" f32[2] {0.5, 2.0}\n%4 = OneHot(%1, %2, %3)\n"
+     "output \"y\" %4\n", 0, 3},
+    // activations
+    {"Relu", FLOATS " " SIGNED, UNARY, 0, 0},
+    {"Sigmoid", FLOATS, UNARY, 0, 0},
+    {"HardSigmoid", FLOATS, UNARY, 0, 0},
+    {"HardSwish", FLOATS, UNARY, -5, 5},
+    {"Swish", FLOATS, UNARY, 0, 0},
+    {"SwiGLU", FLOATS,
+     "%1 = input \"a\" T[5, 37]\n%2 = input \"b\" T[5, 37]\n%3 = SwiGLU(%1, %2)\noutput \"y\" %3\n", 0, 0},
+    {"Gelu", FLOATS,
+     "%1 = input \"x\" T[5, 37]\n%2 = Gelu(%1)\noutput \"e\" %2\n%3 = Gelu(%1) {approximate=\"tanh\"}\noutput \"t\" %3\n",
+     0, 0},
+    {"LeakyRelu", FLOATS, UNARY, 0, 0},
+    {"PRelu", FLOATS,
+     "%1 = input \"x\" T[5, 37]\n%2 = input \"s\" T[37]\n%3 = PRelu(%1, %2)\noutput \"y\" %3\n", 0, 0},
+    {"Elu", FLOATS, UNARY, 0, 0},
+    {"Selu", FLOATS, UNARY, 0, 0},
+    {"Celu", FLOATS, UNARY, 0, 0},
+    {"Softplus", FLOATS, UNARY, 0, 0},
+    {"Softsign", FLOATS, UNARY, 0, 0},
+    {"Mish", FLOATS, UNARY, 0, 0},
+    {"ThresholdedRelu", FLOATS, UNARY, 0, 0},
+    {"Clip", NUMBERS,
+     "%1 = input \"x\" T[5, 37]\n%2 = const \"\" T[] {1}\n%3 = const \"\" T[] {2}\n%4 = Clip(%1, %2, %3)\n"
+     "output \"y\" %4\n%5 = Clip(%1, _, %3)\noutput \"z\" %5\n", 0, 0},
+    {"Softmax", FLOATS,
+     "%1 = input \"x\" T[3, 5, 37]\n%2 = Softmax(%1)\noutput \"l\" %2\n%3 = Softmax(%1) {axis=1}\noutput \"m\" %3\n", 0,
+     0},
+    {"LogSoftmax", FLOATS, "%1 = input \"x\" T[3, 5, 37]\n%2 = LogSoftmax(%1)\noutput \"y\" %2\n", 0, 0},
+    // normalisation
+    {"LayerNormalization", FLOATS,
+     "%1 = input \"x\" T[3, 5, 37]\n%2 = input \"s\" T[37]\n%3 = input \"b\" T[37]\n%4 = LayerNormalization(%1, %2, %3)\n"
+     "output \"y\" %4\n", 0, 0},
+    {"RMSNormalization", FLOATS,
+     "%1 = input \"x\" T[3, 5, 37]\n%2 = input \"s\" T[37]\n%3 = RMSNormalization(%1, %2)\noutput \"y\" %3\n", 0, 0},
+    {"BatchNormalization", FLOATS,
+     "%1 = input \"x\" T[2, 3, 5, 7]\n%2 = input \"s\" T[3]\n%3 = input \"b\" T[3]\n%4 = input \"m\" T[3]\n"
+     "%5 = input \"v\" T[3]\n%6 = BatchNormalization(%1, %2, %3, %4, %5)\noutput \"y\" %6\n", 0.5, 2},
+    {"InstanceNormalization", FLOATS,
+     "%1 = input \"x\" T[2, 3, 5, 7]\n%2 = input \"s\" T[3]\n%3 = input \"b\" T[3]\n"
+     "%4 = InstanceNormalization(%1, %2, %3)\noutput \"y\" %4\n", 0, 0},
+    {"GroupNormalization", FLOATS,
+     "%1 = input \"x\" T[2, 6, 5, 7]\n%2 = input \"s\" T[6]\n%3 = input \"b\" T[6]\n"
+     "%4 = GroupNormalization(%1, %2, %3) {num_groups=3}\noutput \"y\" %4\n", 0, 0},
+    // sequences and states
+    {"Attention", FLOATS,
+     "%1 = input \"q\" T[2, 4, 5, 8]\n%2 = input \"k\" T[2, 2, 9, 8]\n%3 = input \"v\" T[2, 2, 9, 8]\n"
+     "%4 = Attention(%1, %2, %3)\noutput \"y\" %4\n%5 = const \"\" i64[2] {9, 6}\n"
+     "%6 = Attention(%1, %2, %3, _, _, _, %5) {is_causal=1, left_window_size=3}\noutput \"z\" %6\n"
+     "%7 = input \"m\" bool[2, 1, 5, 9]\n%8 = Attention(%1, %2, %3, %7) {scale=0.3}\noutput \"w\" %8\n", -1, 1},
+    {"Attention", FLOATS,
+     "%1 = input \"q\" T[2, 5, 32]\n%2 = input \"k\" T[2, 3, 16]\n%3 = input \"v\" T[2, 3, 16]\n"
+     "%4 = input \"pk\" T[2, 2, 4, 8]\n%5 = input \"pv\" T[2, 2, 4, 8]\n"
+     "%6, %7, %8 = Attention(%1, %2, %3, _, %4, %5) {q_num_heads=4, kv_num_heads=2, is_causal=1, softcap=2.0}\n"
+     "output \"y\" %6\noutput \"k\" %7\noutput \"v\" %8\n", -1, 1},
+    {"RotaryEmbedding", FLOATS,
+     "%1 = input \"x\" T[2, 3, 5, 8]\n%2 = input \"c\" T[9, 4]\n%3 = input \"s\" T[9, 4]\n"
+     "%4 = const \"\" i64[2, 5] {0, 1, 2, 3, 4, 4, 5, 6, 7, 8}\n%5 = RotaryEmbedding(%1, %2, %3, %4)\noutput \"y\" %5\n"
+     "%6 = RotaryEmbedding(%1, %2, %3, %4) {interleaved=1}\noutput \"z\" %6\n", -1, 1},
+    {"TensorScatter", NUMBERS,
+     "%1 = input \"p\" T[2, 3, 9, 4]\n%2 = input \"u\" T[2, 3, 2, 4]\n%3 = const \"\" i64[2] {1, 7}\n"
+     "%4 = TensorScatter(%1, %2, %3)\noutput \"y\" %4\n%5 = const \"\" i64[2] {8, 3}\n"
+     "%6 = TensorScatter(%1, %2, %5) {mode=\"circular\"}\noutput \"z\" %6\n", 0, 0},
+    // quantisation
+    {"QuantizeLinear", "f32 f16",
+     "%1 = input \"x\" T[3, 8]\n%2 = const \"\" T[] {0.5}\n%3 = const \"\" u8[] {3}\n%4 = QuantizeLinear(%1, %2, %3)\n"
+     "output \"y\" %4\n%5 = const \"\" T[8] {1, 2, 3, 4, 5, 6, 7, 8}\n%6 = const \"\" i8[8] {0, 1, 2, 3, 4, 5, 6, 7}\n"
+     "%7 = QuantizeLinear(%1, %5, %6)\noutput \"z\" %7\n", 0, 0},
+    {"DequantizeLinear", "i8 u8 i16 u16",
+     "%1 = input \"x\" T[3, 8]\n%2 = const \"\" f32[] {0.5}\n%3 = const \"\" T[] {3}\n%4 = DequantizeLinear(%1, %2, %3)\n"
+     "output \"y\" %4\n%5 = const \"\" f32[3, 2] {1, 2, 3, 4, 5, 6}\n%6 = DequantizeLinear(%1, %5) {block_size=4}\n"
+     "output \"z\" %6\n", 0, 0},
+};
+
+const size_t n_certify_cases = sizeof certify_cases / sizeof *certify_cases;
