@@ -144,9 +144,12 @@ static int accept_attrs(const maru_abi_graph *graph, const maru_abi_node *node, 
     }
     for (uint32_t i = 0; i < node->n_attrs; i++) {
         const maru_abi_attr *attr = MARU_ABI_AT(maru_abi_attr, graph->attrs, node->first_attr + i);
-        if (has_name(known, attr->name) && attr->kind >= MARU_ABI_ATTR_INT && attr->kind <= MARU_ABI_ATTR_TENSOR)
+        int is_training = strcmp(attr->name, "training_mode") == 0 && *(const int64_t *)attr->payload != 0;
+        if (has_name(known, attr->name) && attr->kind >= MARU_ABI_ATTR_INT && attr->kind <= MARU_ABI_ATTR_TENSOR &&
+            !is_training)
             continue;
-        snprintf(why, why_bytes, "%s: attribute '%.60s' is not known", node->op, attr->name);
+        snprintf(why, why_bytes, "%s: attribute '%.60s' %s", node->op, attr->name,
+                 is_training ? "is set; only inference is known" : "is not known");
         return refuse(out_code, MARU_ABI_REFUSE_ATTRIBUTE);
     }
     return 1;

@@ -46,6 +46,13 @@ maru_status maru_fail_at(const char *file, int line, maru_status code, const cha
     return code;
 }
 
+maru_status maru_error_set(maru_status status, const char *message)
+{
+    set_message(message);
+    record.where[0] = '\0';
+    return status;
+}
+
 maru_status maru_fail_within(maru_status code, const char *prefix_fmt, ...)
 {
     char text[2 * MESSAGE_BYTES + 64];

@@ -29,9 +29,11 @@ void maru_bound_run_destroy(maru_bound_run **run)
     maru_array_fini(&r->pieces);
     maru_array_fini(&r->patches);
     maru_block_fini(&r->shapes);
+    maru_block_fini(&r->true_dims);
     maru_plan_binding_destroy(&r->binding);
     free(r->bounds);
     free(r->shape_offsets);
+    free(r->true_dim_offsets);
     free(r->generations);
     free(r);
     *run = NULL;
@@ -98,6 +100,25 @@ static maru_status write_shapes(maru_session *s, maru_bound_run *run)
     return MARU_OK;
 }
 
+/* A place for the true dims of every output whose dims are only a bound. */
+static maru_status reserve_true_dims(maru_session *s, maru_bound_run *run)
+{
+    const maru_plan *plan = s->model->plan;
+    uint64_t total = 0;
+    run->true_dim_offsets = calloc(plan->graph->values.count, sizeof *run->true_dim_offsets);
+    if (!run->true_dim_offsets)
+        return maru_fail_oom("a run");
+    for (size_t u = 0; u < plan->units.count; u++) {
+        total = (total + 63) & ~63ull;
+        for (uint32_t i = 0; i < plan->units.data[u].n_outputs; i++) {
+            const maru_value_record *v = maru_graph_get(plan->graph, plan->units.data[u].outputs[i]);
+            run->true_dim_offsets[plan->units.data[u].outputs[i]] = total;
+            total += v->has_bound_dims ? v->rank * sizeof(int64_t) : 0;
+        }
+    }
+    return total ? maru_block_host(&run->true_dims, total) : MARU_OK;
+}
+
 /* Input dims that are expressions of symbols must have the values that the symbols give them. */
 static maru_status check_inputs(maru_session *s, const maru_bound_run *run)
 {
@@ -129,6 +150,7 @@ static maru_status make_bound(maru_session *s, maru_bound_run **out)
     MARU_TRY(maru_plan_bind(s->model->plan, s->symbols, &run->binding));
     MARU_TRY(check_inputs(s, run));
     MARU_TRY(bind_units(s, run));
+    MARU_TRY(reserve_true_dims(s, run));
     return write_shapes(s, run);
 }
 

@@ -99,8 +99,32 @@ static maru_status bring_constant(maru_model *model, uint32_t unit, uint32_t ind
     return maru_block_on(&c->block, model->devices[u->device], u->device, out);
 }
 
+maru_status maru_model_plain_constant(maru_model *model, maru_value value, uint32_t device, maru_dev_binding *out)
+{
+    const maru_value_record *v = maru_graph_get(model->graph, value);
+    const uint64_t bytes = model->graph->constants.data[v->source].source.bytes;
+    maru_model_constant *c = find_constant(model, value, device, 0, bytes);
+    if (!c) {
+        MARU_TRY(add_constant(model, value, device, 0, bytes, &c));
+        MARU_TRY(make_plain(model, c));
+    }
+    return maru_block_on(&c->block, model->devices[device], device, out);
+}
+
+/* A unit may read a view of a constant as an input: it must be on the device before sessions share the model. */
+static maru_status bring_viewed_constants(maru_model *model, uint32_t unit)
+{
+    const maru_unit *u = &model->plan->units.data[unit];
+    maru_dev_binding ignored;
+    for (uint32_t i = 0; i < u->n_inputs; i++)
+        if (u->input_storage[i].kind == MARU_STORAGE_CONSTANT)
+            MARU_TRY(maru_model_plain_constant(model, u->input_storage[i].index, u->device, &ignored));
+    return MARU_OK;
+}
+
 static maru_status bring_constants(maru_model *model, uint32_t unit)
 {
+    MARU_TRY(bring_viewed_constants(model, unit));
     maru_model_unit *mu = &model->units[unit];
     const maru_unit *u = &model->plan->units.data[unit];
     const maru_abi_program_info *info = maru_dev_program_info(mu->program);

@@ -46,6 +46,8 @@ static maru_status locate_on(builder *b, uint32_t device, maru_storage storage, 
     maru_block *block = NULL;
     uint64_t offset = 0;
     uint64_t bytes = 0;
+    if (storage.kind == MARU_STORAGE_CONSTANT)
+        return maru_model_plain_constant(b->session->model, storage.index, device, out);
     MARU_TRY(maru_session_locate(b->session, b->run, storage, value, &block, &offset, &bytes));
     if (!block->data && !block->on[device])
         MARU_TRY(maru_block_host(block, bytes));
@@ -121,6 +123,27 @@ static maru_status push_workspace(builder *b, uint32_t index)
     return maru_array_push(&b->bindings, binding);
 }
 
+/* One buffer for the true dims of all data-dependent outputs of a unit. */
+static maru_status push_true_dims(builder *b, const maru_unit *unit)
+{
+    maru_dev_binding binding = {0};
+    uint64_t bytes = 0;
+    uint64_t first = 0;
+    for (uint32_t i = unit->n_outputs; i-- > 0;) {
+        const maru_value_record *v = maru_graph_get(b->session->model->graph, unit->outputs[i]);
+        if (!v->has_bound_dims)
+            continue;
+        first = b->run->true_dim_offsets[unit->outputs[i]];
+        bytes += v->rank * sizeof(int64_t);
+    }
+    if (bytes == 0)
+        return MARU_OK;
+    MARU_TRY(maru_block_on(&b->run->true_dims, b->session->model->devices[unit->device], unit->device, &binding));
+    binding.offset += first;
+    binding.bytes = bytes;
+    return maru_array_push(&b->bindings, binding);
+}
+
 static maru_status add_run(builder *b, uint32_t step, const maru_step *s)
 {
     const maru_model *model = b->session->model;
@@ -138,6 +161,7 @@ static maru_status add_run(builder *b, uint32_t step, const maru_step *s)
     for (uint32_t i = 0; i < compiled->n_constants; i++)
         MARU_TRY(maru_array_push(&b->bindings, compiled->constants[i]));
     MARU_TRY(push_workspace(b, s->unit));
+    MARU_TRY(push_true_dims(b, unit));
     return maru_dev_commands_run(b->piece->list, step, compiled->program, b->run->bounds[s->unit], b->bindings.data,
                                  (uint32_t)b->bindings.count, b->run->binding->symbol_values,
                                  (uint32_t)model->graph->exprs.symbols.count, b->run->binding->expr_values,

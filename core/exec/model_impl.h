@@ -62,6 +62,10 @@ MARU_NODISCARD maru_status maru_model_place(maru_model *model, const maru_plan_d
 /* Compiles the units and brings the constants into the form they want. */
 MARU_NODISCARD maru_status maru_model_compile(maru_model *model, const maru_model_params *params);
 
+/* A constant as it is, on a device; made at its first use, which is while the model is compiled. */
+MARU_NODISCARD maru_status maru_model_plain_constant(maru_model *model, maru_value value, uint32_t device,
+                                                     maru_dev_binding *out);
+
 /* The numeric floors of a level of maru_numerics, as the ABI wants them. */
 maru_abi_array maru_model_numerics(maru_numerics numerics);
 void maru_model_progress(const maru_model_params *params, const char *phase, size_t done, size_t total);

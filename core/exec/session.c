@@ -289,7 +289,11 @@ maru_status maru_session_get_output(maru_session *session, const char *name, mar
     int64_t dims[MARU_MAX_RANK];
     for (uint32_t d = 0; d < v->rank; d++)
         dims[d] = maru_dim_value(v->dims[d], session->last->binding->expr_values);
-    const size_t bytes = maru_plan_value_bytes(session->model->plan, session->last->binding, value);
+    if (v->has_bound_dims)
+        MARU_TRY(maru_block_read(&session->last->true_dims, MARU_PLAN_NONE, session->last->true_dim_offsets[value],
+                                 dims, v->rank * sizeof *dims));
+    size_t bytes = 0;
+    MARU_TRY(maru_dtype_tensor_bytes(v->dtype, dims, v->rank, &bytes));
     return maru_tensor_wrap(v->dtype, dims, v->rank, maru_session_output_block(session, index)->data, bytes,
                             out_tensor);
 }

@@ -68,6 +68,8 @@ typedef struct maru_bound_run {
     MARU_ARRAY(maru_patch) patches;
     maru_block shapes;         // contents of all shape slots
     uint64_t *shape_offsets;
+    maru_block true_dims;      // what programs write of data-dependent outputs
+    uint64_t *true_dim_offsets;  // per value; those of one unit follow each other
     uint32_t *generations;     // of inputs, then outputs, as the lists were patched
     uint64_t last_use;
     bool has_lists;

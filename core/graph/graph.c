@@ -296,6 +296,22 @@ maru_status maru_graph_constant(maru_graph *graph, const char *name, maru_dtype 
     return MARU_OK;
 }
 
+maru_status maru_graph_give_data(maru_graph *graph, maru_value value, const maru_constant_source *source)
+{
+    const maru_value_record *v = maru_graph_get(graph, value);
+    maru_constant_source *to = &graph->constants.data[v->source].source;
+    if (v->kind != MARU_VALUE_CONSTANT || to->data || to->bytes != source->bytes)
+        return maru_fail(MARU_INVALID_ARGUMENT, "constant '%s' has data, or another size than %zu bytes", v->name,
+                         source->bytes);
+    if (!source->retain) {
+        MARU_TRY(copy_bytes(source, to));
+    } else {
+        *to = *source;
+        source->retain(source->owner);
+    }
+    return note_elems(graph, value, to->data);
+}
+
 const void *maru_graph_constant_data(const maru_graph *graph, maru_value value)
 {
     const maru_value_record *v = maru_graph_get(graph, value);

@@ -176,6 +176,9 @@ MARU_NODISCARD maru_status maru_graph_add_value(maru_graph *graph, maru_value_ki
                                                 const char *name, maru_dtype dtype, const maru_dim *dims,
                                                 uint32_t rank, maru_value *out_value);
 
+/* Data for an external constant; retained or copied as by maru_graph_constant. */
+MARU_NODISCARD maru_status maru_graph_give_data(maru_graph *graph, maru_value value,
+                                                const maru_constant_source *source);
 /* Bytes of a constant, or NULL while it is external. */
 const void *maru_graph_constant_data(const maru_graph *graph, maru_value value);
 

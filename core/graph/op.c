@@ -50,6 +50,23 @@ const maru_op_info *maru_op_find(const char *name)
     return NULL;
 }
 
+bool maru_op_at(size_t index, maru_op_summary *out_summary)
+{
+    if (index >= MARU_OP_COUNT)
+        return false;
+    const maru_op_info *op = &ops[index];
+    *out_summary = (maru_op_summary){
+        .name = op->name,
+        .domain = op->domain,
+        .min_inputs = op->min_inputs,
+        .max_inputs = op->max_inputs,
+        .min_outputs = op->min_outputs,
+        .max_outputs = op->max_outputs,
+        .attrs = op->attrs,
+    };
+    return true;
+}
+
 const char *maru_op_suggest(const char *name)
 {
     const char *names[MARU_OP_COUNT];
@@ -82,19 +99,4 @@ char maru_op_attr_kind(const maru_op_info *op, const char *name, char *out_defau
         at += item + (end != NULL);
     }
     return 0;
-}
-
-bool maru_operator_at(size_t index, maru_operator_info *out_info)
-{
-    if (index >= MARU_OP_COUNT)
-        return false;
-    *out_info = (maru_operator_info){
-        .name = ops[index].name,
-        .domain = ops[index].domain,
-        .since_version = ops[index].since_version,
-        .is_primitive = ops[index].level == MARU_OP_PRIMITIVE,
-        .min_inputs = ops[index].min_inputs,
-        .max_inputs = ops[index].max_inputs,
-    };
-    return true;
 }

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/str.h"
+#include "graph/graph.h"
 #include "import/safetensors.h"
 
 #include <stdatomic.h>
@@ -119,11 +120,8 @@ const char *maru_weights_metadata(const maru_weights *weights, const char *key)
 
 /* ---- using ---- */
 
-maru_status maru_weights_constant(maru_weights *weights, const char *name, maru_graph *graph, maru_value *out_value)
+static maru_constant_source source_of(maru_weights *weights, const maru_weight *weight)
 {
-    const maru_weight *weight = maru_weights_file_find(weights->file, name);
-    if (!weight)
-        return not_found(weights, name);
     maru_constant_source source = {.data = weight->data, .bytes = weight->bytes};
     if (weight->is_aligned) {  // else the graph's own copy is aligned
         source.fd = maru_weights_file_shard_map(weights->file, weight->shard)->fd;
@@ -132,7 +130,66 @@ maru_status maru_weights_constant(maru_weights *weights, const char *name, maru_
         source.retain = retain;
         source.release = release;
     }
+    return source;
+}
+
+maru_status maru_weights_constant(maru_weights *weights, const char *name, maru_graph *graph, maru_value *out_value)
+{
+    const maru_weight *weight = maru_weights_file_find(weights->file, name);
+    if (!weight)
+        return not_found(weights, name);
+    const maru_constant_source source = source_of(weights, weight);
     return maru_graph_constant(graph, name, weight->dtype, weight->dims, weight->rank, &source, out_value);
+}
+
+/* Appends what is wrong with the weight that a constant wants; nothing if it fits. */
+static void judge(const maru_weights *weights, const maru_graph *graph, maru_value value, maru_str *wrong)
+{
+    const maru_value_record *v = maru_graph_get(graph, value);
+    const maru_weight *weight = maru_weights_file_find(weights->file, v->name);
+    const bool fits = weight && weight->dtype == v->dtype && weight->rank == v->rank &&
+                      memcmp(weight->dims, v->dims, v->rank * sizeof *v->dims) == 0;
+    if (fits)
+        return;
+    maru_str_printf(wrong, "%s'%s' ", wrong->length ? ", " : "", v->name);
+    if (!weight) {
+        maru_str_append(wrong, "is missing");
+        return;
+    }
+    maru_str_printf(wrong, "is %s", maru_dtype_name(weight->dtype));
+    maru_dims_print(&graph->exprs, weight->dims, weight->rank, wrong);
+    maru_str_printf(wrong, " instead of %s", maru_dtype_name(v->dtype));
+    maru_dims_print(&graph->exprs, v->dims, v->rank, wrong);
+}
+
+static bool is_external(const maru_graph *graph, maru_value value)
+{
+    const maru_value_record *v = maru_graph_get(graph, value);
+    if (v->kind != MARU_VALUE_CONSTANT)
+        return false;
+    const maru_constant_source *source = &graph->constants.data[v->source].source;
+    return !source->data && source->bytes;
+}
+
+maru_status maru_weights_bind(maru_weights *weights, maru_graph *graph)
+{
+    maru_str wrong = {0};
+    for (maru_value value = 1; value < graph->values.count; value++)
+        if (is_external(graph, value))
+            judge(weights, graph, value, &wrong);
+    maru_status status = maru_str_check(&wrong);
+    if (status == MARU_OK && wrong.length)
+        status = maru_fail(MARU_INVALID_ARGUMENT, "%s does not fit the graph: %s",
+                           maru_weights_file_shard_path(weights->file, 0), maru_str_get(&wrong));
+    maru_str_fini(&wrong);
+    for (maru_value value = 1; status == MARU_OK && value < graph->values.count; value++) {
+        if (!is_external(graph, value))
+            continue;
+        const maru_constant_source source =
+            source_of(weights, maru_weights_file_find(weights->file, maru_graph_get(graph, value)->name));
+        status = maru_graph_give_data(graph, value, &source);
+    }
+    return status;
 }
 
 maru_status maru_weights_tensor(const maru_weights *weights, const char *name, maru_tensor *out_tensor)

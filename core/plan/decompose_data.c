@@ -161,8 +161,10 @@ MARU_BODY(one_hot)
                                          maru_body_reshape(b, maru_body_range(b, n), column, rank));
     const int64_t zero = 0;
     const int64_t one = 1;
-    const maru_value off = maru_body_op2(b, "Gather", b->in[2], maru_body_reshape(b, maru_body_ints(b, &zero, 1), NULL, 0));
-    const maru_value on = maru_body_op2(b, "Gather", b->in[2], maru_body_reshape(b, maru_body_ints(b, &one, 1), NULL, 0));
+    const maru_value off = maru_body_op2(b, "Gather", b->in[2], maru_body_reshape(b, maru_body_ints(b, &zero, 1),
+        NULL, 0));
+    const maru_value on = maru_body_op2(b, "Gather", b->in[2], maru_body_reshape(b, maru_body_ints(b, &one, 1),
+        NULL, 0));
     b->out[0] = maru_body_op3(b, "Where", hit, on, off);
 }
 

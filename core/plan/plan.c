@@ -50,12 +50,28 @@ static maru_status check_claims(const maru_plan_request *request)
     return MARU_OK;
 }
 
+/* A value whose size the data decides can be given out, but nothing is planned for what would read it. */
+static maru_status check_data_dependent(const maru_graph *graph)
+{
+    for (size_t n = 0; n < graph->nodes.count; n++) {
+        const maru_node_record *node = &graph->nodes.data[n];
+        for (uint32_t i = 0; i < node->n_inputs; i++) {
+            const maru_value_record *v = maru_graph_get(graph, node->inputs[i]);
+            if (node->inputs[i] != MARU_NO_VALUE && v->has_bound_dims)
+                return maru_fail(MARU_UNSUPPORTED, "%s reads the result of %s, whose size depends on data: such a "
+                                 "value can only be an output", node->op->name, graph->nodes.data[v->source].op->name);
+        }
+    }
+    return MARU_OK;
+}
+
 static maru_status make(maru_plan *plan, const maru_plan_request *request)
 {
     const size_t n_nodes = request->graph->nodes.count;
     MARU_TRY(copy_devices(plan, request));
     MARU_TRY(copy_refusals(plan, request));
     MARU_TRY(check_claims(request));
+    MARU_TRY(check_data_dependent(request->graph));
     plan->places = maru_arena_alloc_array(&plan->arena, n_nodes + 1, sizeof *plan->places);
     plan->storage = maru_arena_alloc_array(&plan->arena, request->graph->values.count, sizeof *plan->storage);
     if (!plan->places || !plan->storage)

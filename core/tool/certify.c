@@ -58,23 +58,6 @@ static tolerance tolerance_of(maru_dtype dtype)
 
 /* ---- a case ---- */
 
-/* Puts dtype and operator in the place of T and OP. */
-static void write_text(const certify_case *c, const char *dtype, char *out)
-{
-    size_t n = (size_t)snprintf(out, MAX_TEXT, "maru 1 \"%s\"\n", c->op);
-    for (const char *at = c->text; *at && n + 64 < MAX_TEXT;) {
-        const bool is_dtype = *at == 'T' && (at[1] == '[');
-        const bool is_op = strncmp(at, "OP(", 3) == 0;
-        if (is_dtype || is_op) {
-            n += (size_t)snprintf(out + n, MAX_TEXT - n, "%s", is_dtype ? dtype : c->op);
-            at += is_dtype ? 1 : 2;
-        } else {
-            out[n++] = *at++;
-            out[n] = 0;
-        }
-    }
-}
-
 static void fill(const certify_case *c, maru_tensor *t, unsigned *seed)
 {
     const maru_dtype_info *info = maru_dtype_get_info(t->dtype);
@@ -236,7 +219,7 @@ static void run_case(report *r, const certify_case *c, const char *dtype, row *o
     char text[MAX_TEXT];
     side got = {0};
     side want = {0};
-    write_text(c, dtype, text);
+    certify_write_text(c, dtype, text, sizeof text);
     maru_status status = open_side(r, c, text, "cpu:0", "kernels=ref", &want);
     if (status != MARU_OK) {
         snprintf(out->note, sizeof out->note, "the reference: %s", maru_error_message());
@@ -358,11 +341,13 @@ static void print_json(const report *r)
     char hex[65] = "";
     if (*r->info.plugin_path && maru_file_sha256(r->info.plugin_path, hex) != MARU_OK)
         hex[0] = 0;
-    printf(", \"plugin_sha256\": \"%s\", \"total\": %zu, \"claimed\": %zu, \"right\": %zu, \"steady\": %zu, \"rows\": [",
+    printf(", \"plugin_sha256\": \"%s\", \"total\": %zu, \"claimed\": %zu, \"right\": %zu, \"steady\": %zu, "
+    "\"rows\": [",
            hex, n.total, n.claimed, n.right, n.steady);
     for (size_t i = 0; i < r->n; i++) {
         const row *x = &r->rows[i];
-        printf("%s\n  {\"op\": \"%s\", \"dtype\": \"%s\", \"result\": \"%s\", \"ulp\": %.3g, \"relative\": %.3g, \"note\": ",
+        printf("%s\n  {\"op\": \"%s\", \"dtype\": \"%s\", \"result\": \"%s\", \"ulp\": %.3g, \"relative\": "
+        "%.3g, \"note\": ",
                i ? "," : "", x->op, x->dtype, verdict(x), isfinite(x->worst_ulp) ? x->worst_ulp : -1,
                isfinite(x->worst_relative) ? x->worst_relative : -1);
         print_json_string(stdout, x->note);
@@ -402,7 +387,8 @@ static bool write_html(const report *r, const char *path)
             n.steady);
     for (size_t i = 0; i < r->n; i++) {
         const row *x = &r->rows[i];
-        fprintf(f, "<tr><td>%s<td>%s<td class=\"%s\">%s<td class=n>%.2f<td class=n>%.1e<td>", x->op, x->dtype, verdict(x),
+        fprintf(f, "<tr><td>%s<td>%s<td class=\"%s\">%s<td class=n>%.2f<td "
+        "class=n>%.1e<td>", x->op, x->dtype, verdict(x),
                 verdict(x), x->worst_ulp, x->worst_relative);
         print_escaped(f, x->note);
         fputc('\n', f);
@@ -459,7 +445,8 @@ const command command_certify = {
     .name = "certify",
     .usage = "certify [--device PATTERN] [--op NAME]... [--html FILE] [--json]",
     .summary = "compare a device with the plain C reference, operator by operator and dtype by dtype",
-    .details = "Runs every operator on the device and on the reference, under strict placement, and compares within the\n"
+    .details = "Runs every operator on the device and on the reference, under strict placement, and compares "
+    "within the\n"
                "tolerances of docs/numerics.md; runs each twice and compares the bits.\n"
                "\n"
                "    maru certify --device cpu\n"

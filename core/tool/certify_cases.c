@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tool/certify_cases.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
 #define FLOATS "f32 f16 bf16 f64"
 #define INTS "i32 i64 i16 i8 u8 u16 u32 u64"
 #define SIGNED "i32 i64 i16 i8"
@@ -118,11 +122,14 @@ const certify_case certify_cases[] = {
      "%1 = input \"a\" T[3, 17, 37]\n%2 = input \"b\" T[37, 11]\n%3 = MatMul(%1, %2)\noutput \"y\" %3\n"
      "%4 = input \"v\" T[37]\n%5 = MatMul(%1, %4)\noutput \"z\" %5\n%6 = MatMul(%4, %2)\noutput \"w\" %6\n", -1, 1},
     {"Gemm", FLOATS " i32 i64",
-     "%1 = input \"a\" T[17, 37]\n%2 = input \"b\" T[11, 37]\n%3 = input \"c\" T[11]\n%4 = Gemm(%1, %2, %3) {transB=1}\n"
-     "output \"y\" %4\n%5 = input \"d\" T[37, 17]\n%6 = Gemm(%5, %2) {transA=1, transB=1, alpha=2.0}\noutput \"z\" %6\n",
+     "%1 = input \"a\" T[17, 37]\n%2 = input \"b\" T[11, 37]\n%3 = input \"c\" T[11]\n"
+     "%4 = Gemm(%1, %2, %3) {transB=1}\n"
+     "output \"y\" %4\n%5 = input \"d\" T[37, 17]\n%6 = Gemm(%5, %2) {transA=1, transB=1, alpha=2.0}\n"
+     "output \"z\" %6\n",
      -1, 1},
     {"BlockMatMul", FLOATS,
-     "%1 = input \"x\" T[3, 64]\n%2 = input \"w\" q8_0[5, 64]\n%3 = maru.BlockMatMul(%1, %2)\noutput \"y\" %3\n", -1, 1},
+     "%1 = input \"x\" T[3, 64]\n%2 = input \"w\" q8_0[5, 64]\n%3 = maru.BlockMatMul(%1, %2)\noutput \"y\" %3\n"
+     "", -1, 1},
     {"Conv", FLOATS,
      "%1 = input \"x\" T[2, 4, 9, 11]\n%2 = input \"w\" T[6, 2, 3, 3]\n%3 = input \"b\" T[6]\n"
      "%4 = Conv(%1, %2, %3) {group=2, pads=ints[1, 0, 1, 2], strides=ints[2, 1]}\noutput \"y\" %4\n"
@@ -167,7 +174,8 @@ const certify_case certify_cases[] = {
      "%1 = input \"x\" T[3, 4]\n%2 = const \"\" i64[2, 4] {0, 1, 2, -1, 2, 1, 0, 0}\n"
      "%3 = GatherElements(%1, %2) {axis=0}\noutput \"y\" %3\n", 0, 0},
     {"GatherND", NUMBERS,
-     "%1 = input \"x\" T[3, 4, 5]\n%2 = const \"\" i64[2, 2] {0, 1, 2, -1}\n%3 = GatherND(%1, %2)\noutput \"y\" %3\n", 0,
+     "%1 = input \"x\" T[3, 4, 5]\n%2 = const \"\" i64[2, 2] {0, 1, 2, -1}\n%3 = GatherND(%1, %2)\n"
+     "output \"y\" %3\n", 0,
      0},
     {"ScatterElements", NUMBERS,
      "%1 = input \"x\" T[3, 4]\n%2 = const \"\" i64[2, 4] {0, 1, 2, 1, 2, 0, 0, 2}\n%3 = input \"u\" T[2, 4]\n"
@@ -196,7 +204,8 @@ const certify_case certify_cases[] = {
     {"Resize", "f32 f16 bf16 f64",
      "%1 = input \"x\" T[1, 2, 4, 5]\n%2 = shape [1, 2, 7, 9]\n%3 = Resize(%1, _, _, %2) {mode=\"linear\"}\n"
      "output \"l\" %3\n%4 = Resize(%1, _, _, %2) {mode=\"nearest\"}\noutput \"n\" %4\n"
-     "%5 = Resize(%1, _, _, %2) {mode=\"cubic\", coordinate_transformation_mode=\"align_corners\"}\noutput \"c\" %5\n", 0,
+     "%5 = Resize(%1, _, _, %2) {mode=\"cubic\", coordinate_transformation_mode=\"align_corners\"}\n"
+     "output \"c\" %5\n", 0,
      0},
     {"Squeeze", NUMBERS, "%1 = input \"x\" T[3, 1, 5]\n%2 = Squeeze(%1)\noutput \"y\" %2\n", 0, 0},
     {"Unsqueeze", NUMBERS,
@@ -208,7 +217,8 @@ const certify_case certify_cases[] = {
     {"SpaceToDepth", NUMBERS,
      "%1 = input \"x\" T[1, 2, 4, 6]\n%2 = SpaceToDepth(%1) {blocksize=2}\noutput \"y\" %2\n", 0, 0},
     {"OneHot", "i32 i64",
-     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[1] {4}\n%3 = const \"\" f32[2] {0.5, 2.0}\n%4 = OneHot(%1, %2, %3)\n"
+     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[1] {4}\n%3 = const \"\" f32[2] {0.5, 2.0}\n"
+     "%4 = OneHot(%1, %2, %3)\n"
      "output \"y\" %4\n", 0, 3},
     // activations
     {"Relu", FLOATS " " SIGNED, UNARY, 0, 0},
@@ -219,7 +229,8 @@ const certify_case certify_cases[] = {
     {"SwiGLU", FLOATS,
      "%1 = input \"a\" T[5, 37]\n%2 = input \"b\" T[5, 37]\n%3 = SwiGLU(%1, %2)\noutput \"y\" %3\n", 0, 0},
     {"Gelu", FLOATS,
-     "%1 = input \"x\" T[5, 37]\n%2 = Gelu(%1)\noutput \"e\" %2\n%3 = Gelu(%1) {approximate=\"tanh\"}\noutput \"t\" %3\n",
+     "%1 = input \"x\" T[5, 37]\n%2 = Gelu(%1)\noutput \"e\" %2\n%3 = Gelu(%1) {approximate=\"tanh\"}\n"
+     "output \"t\" %3\n",
      0, 0},
     {"LeakyRelu", FLOATS, UNARY, 0, 0},
     {"PRelu", FLOATS,
@@ -240,7 +251,8 @@ const certify_case certify_cases[] = {
     {"LogSoftmax", FLOATS, "%1 = input \"x\" T[3, 5, 37]\n%2 = LogSoftmax(%1)\noutput \"y\" %2\n", 0, 0},
     // normalisation
     {"LayerNormalization", FLOATS,
-     "%1 = input \"x\" T[3, 5, 37]\n%2 = input \"s\" T[37]\n%3 = input \"b\" T[37]\n%4 = LayerNormalization(%1, %2, %3)\n"
+     "%1 = input \"x\" T[3, 5, 37]\n%2 = input \"s\" T[37]\n%3 = input \"b\" T[37]\n"
+     "%4 = LayerNormalization(%1, %2, %3)\n"
      "output \"y\" %4\n", 0, 0},
     {"RMSNormalization", FLOATS,
      "%1 = input \"x\" T[3, 5, 37]\n%2 = input \"s\" T[37]\n%3 = RMSNormalization(%1, %2)\noutput \"y\" %3\n", 0, 0},
@@ -278,9 +290,26 @@ const certify_case certify_cases[] = {
      "output \"y\" %4\n%5 = const \"\" T[8] {1, 2, 3, 4, 5, 6, 7, 8}\n%6 = const \"\" i8[8] {0, 1, 2, 3, 4, 5, 6, 7}\n"
      "%7 = QuantizeLinear(%1, %5, %6)\noutput \"z\" %7\n", 0, 0},
     {"DequantizeLinear", "i8 u8 i16 u16",
-     "%1 = input \"x\" T[3, 8]\n%2 = const \"\" f32[] {0.5}\n%3 = const \"\" T[] {3}\n%4 = DequantizeLinear(%1, %2, %3)\n"
+     "%1 = input \"x\" T[3, 8]\n%2 = const \"\" f32[] {0.5}\n%3 = const \"\" T[] {3}\n"
+     "%4 = DequantizeLinear(%1, %2, %3)\n"
      "output \"y\" %4\n%5 = const \"\" f32[3, 2] {1, 2, 3, 4, 5, 6}\n%6 = DequantizeLinear(%1, %5) {block_size=4}\n"
      "output \"z\" %6\n", 0, 0},
 };
 
 const size_t n_certify_cases = sizeof certify_cases / sizeof *certify_cases;
+
+void certify_write_text(const certify_case *c, const char *dtype, char *out, size_t room)
+{
+    size_t n = (size_t)snprintf(out, room, "maru 1 \"%s\"\n", c->op);
+    for (const char *at = c->text; *at && n + 64 < room;) {
+        const bool is_dtype = at[0] == 'T' && at[1] == '[';
+        const bool is_op = strncmp(at, "OP(", 3) == 0;
+        if (is_dtype || is_op) {
+            n += (size_t)snprintf(out + n, room - n, "%s", is_dtype ? dtype : c->op);
+            at += is_dtype ? 1 : 2;
+        } else {
+            out[n++] = *at++;
+            out[n] = 0;
+        }
+    }
+}

@@ -22,6 +22,9 @@ typedef struct certify_case {
     double high;
 } certify_case;
 
+/* The case's graph for a dtype, whole. */
+void certify_write_text(const certify_case *c, const char *dtype, char *out, size_t room);
+
 extern const certify_case certify_cases[];
 extern const size_t n_certify_cases;
 

@@ -37,7 +37,8 @@ static void print_json(const maru_device_info *d, bool is_first)
         const char *key;
         const char *text;
     } texts[] = {{"id", d->id},           {"name", d->name},     {"kind", d->kind},   {"vendor", d->vendor},
-                 {"driver", d->driver},   {"plugin", d->plugin}, {"tiers", d->tiers}, {"plugin_version", d->plugin_version},
+                 {"driver", d->driver},   {"plugin", d->plugin}, {"tiers", d->tiers}, {"plugin_version",
+                     d->plugin_version},
                  {"path", d->plugin_path}};
     fputs(is_first ? "\n    {" : ",\n    {", stdout);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -155,7 +156,8 @@ const command command_probe = {
     .name = "probe",
     .usage = "probe [FILE|FOLDER]",
     .summary = "try backends in a process of their own, and say what each gives or why not",
-    .details = "A backend that crashes, hangs or writes to stdout while it loads is quarantined: the sentence says how to\n"
+    .details = "A backend that crashes, hangs or writes to stdout while it loads is quarantined: the sentence "
+    "says how to\n"
                "lift that. Without a name, every installed backend is tried.\n"
                "\n"
                "    maru probe ./mychip.so",

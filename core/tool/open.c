@@ -8,7 +8,7 @@
 #include "tool/tool.h"
 
 const option compute_options[] = {
-    {"device", 'd', "PATTERN", "devices to run on: cpu, opencl:0, 'cuda*', a,b (default cpu)"},
+    {"device", 'd', "PATTERN", "devices to run on: cpu, npu:0, a,b (default cpu)"},
     {"device-option", 0, "KEY=VALUE", "an option for the asked devices; may be repeated"},
     {"placement", 0, "POLICY", "strict: fail if a node leaves them; warn (default); free"},
     {"threads", 't', "N", "threads of the CPU (default: one per core)"},

@@ -71,7 +71,8 @@ static int run(const parsed *args)
         status = maru_model_plan(model, kind, symbols, &text);
     int code = status == MARU_OK ? EXIT_OK : report_failure(status);
     if (status == MARU_OK)
-        code = svg ? draw_svg(text, get_option(args, "output", NULL)) : write_text(text, get_option(args, "output", NULL));
+        code = svg ? draw_svg(text, get_option(args, "output", NULL)) : write_text(text, get_option(args,
+            "output", NULL));
     free(text);
     free(symbols);
     close_script(&o);

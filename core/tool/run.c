@@ -10,7 +10,8 @@
 #include "tool/tool.h"
 
 static const option options[] = {
-    {"input", 'i', "NAME=VALUE|@FILE", "an input: text, a number, a JSON list, or a file by its ending; may be repeated"},
+    {"input", 'i', "NAME=VALUE|@FILE", "an input: text, a number, a JSON list, or a file by its ending; may be "
+    "repeated"},
     {"save", 'o', "NAME=FILE", "write an output to a file by its ending; may be repeated"},
     {"save-state", 0, "FILE", "write the states after the run"},
     {"load-state", 0, "FILE", "read the states before the run"},
@@ -191,8 +192,10 @@ const command command_run = {
     .name = "run",
     .usage = "run MODEL [--input NAME=VALUE|@FILE]... [--save NAME=FILE]... [options]",
     .summary = "run a model script or a graph",
-    .details = "MODEL is a .lua script or a .maru graph. Inputs are text, numbers and JSON lists, or files known by their\n"
-               "ending: .npy, .pb (ONNX TensorProto), .txt (one string a line), .json, .wav, .png, .jpg. So are outputs.\n"
+    .details = "MODEL is a .lua script or a .maru graph. Inputs are text, numbers and JSON lists, or files "
+    "known by their\n"
+               "ending: .npy, .pb (ONNX TensorProto), .txt (one string a line), .json, .wav, .png, .jpg. So "
+               "are outputs.\n"
                "\n"
                "    maru run scripts/models/minilm.lua --weights DIR --input text='A cat sat.' --save embedding=e.npy\n"
                "    maru run scripts/models/llama.lua --weights DIR --input prompt='Once upon' --set n=50",

@@ -162,8 +162,8 @@ static void transposed_padding(cpu_call *c, const conv *v, cpu_window *w)
         return;
     for (uint32_t d = 0; d < w->n; d++) {
         const int64_t extent = (w->kernel[d] - 1) * w->dilation[d] + 1;
-        const int64_t total = w->stride[d] * (v->x->dims[d + 2] - 1) + (extra && d < n ? extra[d] : 0) + extent -
-                              v->y->dims[d + 2];
+        const int64_t needed = w->stride[d] * (v->x->dims[d + 2] - 1) + (extra && d < n ? extra[d] : 0) + extent;
+        const int64_t total = needed > v->y->dims[d + 2] ? needed - v->y->dims[d + 2] : 0; // else the end is larger
         w->begin[d] = strcmp(mode, "SAME_UPPER") == 0 ? total / 2 : total - total / 2;
     }
 }

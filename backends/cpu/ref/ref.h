@@ -65,7 +65,11 @@ __attribute__((format(printf, 2, 3))) maru_abi_status cpu_bad_value(cpu_call *c,
 
 typedef maru_abi_status (*cpu_ref_fn)(cpu_call *call);
 
-/* Element access in double or int64; every plain dtype (f16, bf16, float8 and 4-bit ones too). Stores round to nearest even. */
+/*
+ * Element access in double or int64; every plain dtype (f16, bf16, float8 and
+ * 4-bit ones too). Stores round to nearest even; a float8 saturates, an
+ * integer from an int64 keeps its low bits.
+ */
 double cpu_load(const cpu_tensor *t, int64_t index);
 void cpu_store(cpu_tensor *t, int64_t index, double value);
 int64_t cpu_load_int(const cpu_tensor *t, int64_t index);

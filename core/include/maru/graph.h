@@ -131,18 +131,6 @@ MARU_API MARU_NODISCARD maru_status maru_graph_name_value(maru_graph *graph, mar
 
 /* ---- nodes ------------------------------------------------------------ */
 
-typedef struct maru_operator_info {
-    const char *name;          // "Add"
-    const char *domain;        // "" or "maru"
-    uint32_t since_version;    // of the form that is meant
-    bool is_primitive;         // else it has a body in simpler operators
-    int min_inputs;
-    int max_inputs;            // -1: any number
-} maru_operator_info;
-
-/* The operators this build knows, in a fixed order; false past the last. */
-MARU_API bool maru_operator_at(size_t index, maru_operator_info *out_info);
-
 typedef enum maru_attr_kind {
     MARU_ATTR_INT = 1,
     MARU_ATTR_FLOAT = 2,
@@ -190,6 +178,20 @@ MARU_API MARU_NODISCARD maru_status maru_graph_op(maru_graph *graph, const char 
                                                   size_t n_inputs, const maru_attribute *attrs, size_t n_attrs,
                                                   maru_value *out_value);
 MARU_API size_t maru_graph_node_count(const maru_graph *graph);
+
+/* An operator of this build. */
+typedef struct maru_op_summary {
+    const char *name;    // "Add"
+    const char *domain;  // "", or "maru": a node of "BlockMatMul" is then added as "maru.BlockMatMul"
+    int min_inputs;
+    int max_inputs;      // -1: any number
+    int min_outputs;
+    int max_outputs;     // -1: any number
+    /* "axis:i=-1 mode:s=none to:i!": name, kind (i f s, lists I F S, t tensor), default; '!' required. */
+    const char *attrs;
+} maru_op_summary;
+/* In no order that means anything; false past the last. */
+MARU_API bool maru_op_at(size_t index, maru_op_summary *out_summary);
 
 /* Nodes added until the matching pop carry "outer.name" as their scope path. */
 MARU_API MARU_NODISCARD maru_status maru_graph_push_scope(maru_graph *graph, const char *name);

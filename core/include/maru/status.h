@@ -51,6 +51,12 @@ MARU_API const char *maru_status_name(maru_status status);
 /* The sentence of the last failure on the calling thread, or "". Valid until the next failure on this thread. */
 MARU_API const char *maru_error_message(void);
 
+/*
+ * Makes `message` the calling thread's sentence and returns `status`: for code that stands on this API and
+ * reports its own failures, or ours with more said, in the same way.
+ */
+MARU_API maru_status maru_error_set(maru_status status, const char *message);
+
 /* "file.c:123" of the last failure on the calling thread, for bug reports; "" if none. */
 MARU_API const char *maru_error_where(void);
 

@@ -47,6 +47,12 @@ MARU_API bool maru_weights_find(const maru_weights *weights, const char *name, m
 /* The weight as a constant of the graph, used where it lies. NOT_FOUND suggests the nearest name. */
 MARU_API MARU_NODISCARD maru_status maru_weights_constant(maru_weights *weights, const char *name, maru_graph *graph,
                                                           maru_value *out_value);
+/*
+ * Gives the graph's external constants (those without data) the weights of
+ * their names, used where they lie. One failure lists every one that is
+ * missing or has another dtype or dims; the graph is then unchanged.
+ */
+MARU_API MARU_NODISCARD maru_status maru_weights_bind(maru_weights *weights, maru_graph *graph);
 /* A copy of a weight; destroy it. */
 MARU_API MARU_NODISCARD maru_status maru_weights_tensor(const maru_weights *weights, const char *name,
                                                         maru_tensor *out_tensor);

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The Maru authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes vectors/*.txt: small cases of every operator with the outputs that ONNX gives.
+
+usage: make_vectors.py NODE_TESTS   (the folder "node" of ONNX's backend test data; needs onnx and ml_dtypes)
+
+Most cases are ONNX's own, of which those with few elements are taken; the cases below add what these leave out, and
+their outputs come from ONNX's reference evaluator, or stand here where it does not follow its specification.
+"""
+import pathlib
+import re
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+HERE = pathlib.Path(__file__).resolve().parent
+MOST_ELEMENTS = 150
+MOST_CASES = 5  # of ONNX's own, for one operator
+NAMES = {
+    TensorProto.FLOAT: "f32", TensorProto.UINT8: "u8", TensorProto.INT8: "i8", TensorProto.UINT16: "u16",
+    TensorProto.INT16: "i16", TensorProto.INT32: "i32", TensorProto.INT64: "i64", TensorProto.BOOL: "bool",
+    TensorProto.FLOAT16: "f16", TensorProto.DOUBLE: "f64", TensorProto.UINT32: "u32", TensorProto.UINT64: "u64",
+    TensorProto.BFLOAT16: "bf16", TensorProto.FLOAT8E4M3FN: "f8e4m3fn", TensorProto.FLOAT8E4M3FNUZ: "f8e4m3fnuz",
+    TensorProto.FLOAT8E5M2: "f8e5m2", TensorProto.FLOAT8E5M2FNUZ: "f8e5m2fnuz", TensorProto.UINT4: "u4",
+    TensorProto.INT4: "i4",
+}
+FAMILIES = ["elementwise", "activation", "reduce", "data", "gather"]
+NAN, INF = float("nan"), float("inf")
+
+
+def family_ops(name):
+    """Operators with a row in the tables of a family."""
+    ops = set()
+    source = HERE.parent.parent / "backends" / "cpu" / "ref" / f"{name}.c"
+    for line in source.read_text().splitlines():
+        row = re.match(r'\s+(?:ROW\(|\{)"(\w+)", ', line)
+        if row:
+            ops.add(row.group(1))
+    return ops
+
+
+def number(x, is_float):
+    return format(float(x), ".17g") if is_float else str(int(x))
+
+
+def tensor_text(array, elem_type):
+    is_float = NAMES[elem_type][0] in "fb" and elem_type != TensorProto.BOOL
+    dims = " ".join(str(d) for d in array.shape)
+    data = " ".join(number(x, is_float) for x in array.ravel())
+    return f"{NAMES[elem_type]} {array.ndim}{' ' if dims else ''}{dims} : {data}".rstrip()
+
+
+def attr_text(attr):
+    kinds = onnx.AttributeProto
+    if attr.type == kinds.INT:
+        return f"attr {attr.name} i {attr.i}"
+    if attr.type == kinds.FLOAT:
+        return f"attr {attr.name} f {attr.f:.9g}"
+    if attr.type == kinds.STRING:
+        return f"attr {attr.name} s {attr.s.decode()}"
+    if attr.type == kinds.INTS:
+        return f"attr {attr.name} I {len(attr.ints)} {' '.join(str(i) for i in attr.ints)}".rstrip()
+    if attr.type == kinds.TENSOR:
+        return f"attr {attr.name} t {tensor_text(numpy_helper.to_array(attr.t), attr.t.data_type)}"
+    return None
+
+
+def case_text(name, node, inputs, outputs):
+    lines = [f"case {name} {node.op_type}"]
+    lines += [attr_text(a) for a in node.attribute]
+    if None in lines:
+        return None
+    lines += ["in " + tensor_text(*x) if x else "in -" for x in inputs]
+    lines += ["out " + tensor_text(*x) if x else "out -" for x in outputs]
+    return "\n".join(lines + ["end", ""])
+
+
+def read_tensor(path):
+    tensor = TensorProto()
+    tensor.ParseFromString(path.read_bytes())
+    return numpy_helper.to_array(tensor), tensor.data_type
+
+
+def read_case(folder, ops):
+    """(operator, text) of ONNX's case, or None if it is not one small node."""
+    graph = onnx.load(folder / "model.onnx").graph
+    if len(graph.node) != 1 or graph.node[0].op_type not in ops or graph.node[0].domain:
+        return None
+    node = graph.node[0]
+    values = {i.name: (numpy_helper.to_array(i), i.data_type) for i in graph.initializer}
+    try:
+        for kind, entries in (("input", graph.input), ("output", graph.output)):
+            for k, entry in enumerate(entries):
+                values[entry.name] = read_tensor(folder / "test_data_set_0" / f"{kind}_{k}.pb")
+    except Exception:  # a sequence, or an optional
+        return None
+    if any(t not in NAMES for _, t in values.values()) or sum(a.size for a, _ in values.values()) > MOST_ELEMENTS:
+        return None
+    text = case_text(folder.name.removeprefix("test_"), node, [values[n] if n else None for n in node.input],
+                     [values[n] if n else None for n in node.output])
+    return (node.op_type, text) if text else None
+
+
+def own(op, inputs, expected=None, **attributes):
+    """A case of ours. Inputs and outputs are numpy arrays, None for one left out."""
+    names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
+    node = helper.make_node(op, names, ["y"], **attributes)
+    typed = [(x, helper.np_dtype_to_tensor_dtype(x.dtype)) if x is not None else None for x in inputs]
+    if expected is None:
+        infos = [helper.make_tensor_value_info(n, t[1], t[0].shape) for n, t in zip(names, typed) if t]
+        graph = helper.make_graph([node], "g", infos, [helper.make_empty_tensor_value_info("y")])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", onnx.defs.onnx_opset_version())])
+        expected = ReferenceEvaluator(model).run(None, {n: t[0] for n, t in zip(names, typed) if t})[0]
+    output = (expected, helper.np_dtype_to_tensor_dtype(expected.dtype))
+    return op, case_text(f"own_{op.lower()}", node, typed, [output])
+
+
+def f32(*x):
+    return np.array(x, np.float32)
+
+
+def ints(dtype, *x):
+    return np.array(x, dtype)
+
+
+def own_cases():
+    odd = f32(-INF, -1.5, -0.0, 0.0, 0.5, 2.5, INF, NAN)
+    for op in ["Abs", "Neg", "Sign", "Floor", "Ceil", "Round", "Relu", "Sigmoid", "IsNaN", "IsInf", "Erf", "Tanh", "Exp",
+               "Softplus", "Elu", "LeakyRelu"]:
+        yield own(op, [odd])
+    yield own("Mish", [odd[1:6]])
+    yield own("SwiGLU", [odd[1:6], f32(1, 2, 3, 4, 5)], alpha=1.5)
+    yield own("Flatten", [np.arange(12, dtype=np.uint8).reshape(2, 3, 2)], axis=-1)
+    yield own("Max", [odd, np.float32(0)])
+    yield own("Min", [odd, np.float32(0)])
+    yield own("ReduceMax", [odd.reshape(2, 4), ints(np.int64, 1)], keepdims=0)
+    yield own("ReduceMin", [odd.reshape(2, 4), ints(np.int64, -1)], keepdims=1)
+    yield own("Clip", [odd, np.float32(-1), np.float32(1)])
+    yield own("Div", [ints(np.int32, -7, 7, -7, 7), ints(np.int32, 2, 2, -2, -2)], ints(np.int32, -3, 3, 3, -3))
+    yield own("Mod", [ints(np.int64, -7, 7, -7, 7), ints(np.int64, 3, 3, -3, -3)])
+    yield own("Mod", [f32(-7.5, 7.5, -7.5, 0.0), f32(2, -2, INF, -3)], f32(0.5, -0.5, INF, -0.0), fmod=0)
+    yield own("Add", [ints(np.uint8, 250, 3), ints(np.uint8, 10, 4)])
+    yield own("Mul", [ints(np.int8, 100, -100), ints(np.int8, 3, 3)])
+    yield own("Pow", [ints(np.int32, 2, -3, 5), f32(3, 3, 0.5)], ints(np.int32, 8, -27, 2))
+    yield own("Greater", [ints(np.uint64, 1 << 63, 5), ints(np.uint64, 1, 6)])
+    yield own("Max", [ints(np.uint64, 1 << 63, 5), ints(np.uint64, 1, 6)])
+    yield own("Cast", [odd], np.array([True, True, False, False, True, True, True, True]), to=TensorProto.BOOL)
+    yield own("Cast", [f32(-1.9, -0.5, 0.5, 1.9, 300.7)], ints(np.int32, -1, 0, 0, 1, 300), to=TensorProto.INT32)
+    yield own("Cast", [ints(np.int32, 200, -56, 300)], ints(np.int8, -56, -56, 44), to=TensorProto.INT8)
+    yield own("Cast", [f32(65519, 65520, 6e-8, 2.9e-8, 1.0009765625)],
+              np.array([65504, INF, 6e-8, 0, 1.0009765625], np.float16), to=TensorProto.FLOAT16)
+    yield own("Gather", [np.arange(12, dtype=np.float32).reshape(3, 4), ints(np.int64, -1, 0)], axis=1)
+    yield own("CumSum", [f32(1, 2, 3, 4).reshape(2, 2), np.array(-1, np.int32)], exclusive=1, reverse=1)
+    yield own("Slice", [np.arange(10, dtype=np.int32), ints(np.int64, -1), ints(np.int64, -100), ints(np.int64, 0),
+                        ints(np.int64, -3)])
+    yield own("ReduceLogSumExp", [f32(1000, 1001, -INF), None], f32(1001.3132617).reshape(()), keepdims=0)
+    yield own("ReduceMean", [ints(np.int32, 1, 2, 4), None], np.array(2, np.int32), keepdims=0)
+    yield own("Pad", [f32(1, 2, 3), ints(np.int64, 4, 5)], mode="reflect")
+    yield own("Pad", [f32(1, 2, 3, 4), ints(np.int64, -1, 2), np.float32(9)], f32(2, 3, 4, 9, 9))
+    yield own("Transpose", [np.arange(24, dtype=np.int16).reshape(2, 3, 4)])
+    yield own("ScatterND", [f32(1, 2, 3), ints(np.int64, 1, 1, -1).reshape(3, 1), f32(10, 20, 30)], reduction="add")
+    yield own("ArgMax", [f32(1, NAN, 3, NAN)], keepdims=0)
+    yield own("ArgMin", [f32(2, 1, 1, 5)], keepdims=0, select_last_index=1)
+    yield own("BitShift", [ints(np.int8, -64, 64, -1), ints(np.int8, 2, 9, 100)], ints(np.int8, -16, 0, -1),
+              direction="RIGHT")
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    extra = list(own_cases())
+    for family in FAMILIES:
+        ops = family_ops(family)
+        seen = dict.fromkeys(ops, 0)
+        texts = []
+        for case in sorted(folder.iterdir()):
+            found = read_case(case, ops) if (case / "model.onnx").exists() else None
+            if found and seen[found[0]] < MOST_CASES:
+                seen[found[0]] += 1
+                texts.append(found[1])
+        texts += [text for op, text in extra if op in ops]
+        for op, _ in extra:
+            seen[op] = seen.get(op, 0) + 1
+        missing = sorted(op for op in ops if not seen[op])
+        (HERE / "vectors" / f"{family}.txt").write_text("\n".join(texts))
+        print(f"{family}: {len(texts)} cases" + (f", none of {', '.join(missing)}" if missing else ""))
+
+
+main()
