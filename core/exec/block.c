@@ -10,10 +10,18 @@
 
 enum { IMPORT_ALIGN = 64 };
 
-maru_status maru_block_host(maru_block *out, size_t bytes)
+maru_status maru_block_host(maru_block *out, maru_runtime *runtime, size_t bytes)
 {
+    const maru_allocator *allocator = maru_runtime_allocator(runtime);
     *out = (maru_block){.bytes = bytes ? bytes : IMPORT_ALIGN, .owns_data = true};
-    out->data = maru_os_pages_alloc(out->bytes);
+    if (allocator->alloc != maru_malloc_allocator.alloc) {
+        out->allocator = allocator;
+        out->data = allocator->alloc(allocator->ctx, out->bytes, IMPORT_ALIGN);
+        if (out->data)
+            memset(out->data, 0, out->bytes);
+    } else {
+        out->data = maru_os_pages_alloc(out->bytes);
+    }
     if (out->data)
         return MARU_OK;
     *out = (maru_block){0};
@@ -39,7 +47,9 @@ void maru_block_fini(maru_block *block)
 {
     for (size_t i = 0; i < MARU_PLAN_MAX_DEVICES; i++)
         maru_dev_buffer_free(&block->on[i]);
-    if (block->owns_data)
+    if (block->owns_data && block->allocator)
+        block->allocator->free(block->allocator->ctx, block->data);
+    else if (block->owns_data)
         maru_os_pages_free(block->data, block->bytes);
     *block = (maru_block){0};
 }

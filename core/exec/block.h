@@ -9,18 +9,19 @@
  * memory of one device.
  */
 
-#include "device/device.h"
+#include "device/registry.h"
 #include "plan/plan.h"
 
 typedef struct maru_block {
     void *data;       // host memory, or NULL
     size_t bytes;
     bool owns_data;
+    const maru_allocator *allocator;  // of owned data; NULL: pages of the system
     maru_dev_buffer *on[MARU_PLAN_MAX_DEVICES];
 } maru_block;
 
-/* Zeroed host memory of at least one byte. */
-MARU_NODISCARD maru_status maru_block_host(maru_block *out, size_t bytes);
+/* Zeroed host memory of at least one byte: from the embedder's allocator if it gave one, else pages of the system. */
+MARU_NODISCARD maru_status maru_block_host(maru_block *out, maru_runtime *runtime, size_t bytes);
 /* Memory of the caller, which outlives the block. */
 void maru_block_wrap(maru_block *out, const void *data, size_t bytes);
 /* Memory of device `index`, which the host can map. */

@@ -24,7 +24,7 @@ void maru_bound_run_destroy(maru_bound_run **run)
     if (!r)
         return;
     destroy_lists(r);
-    for (size_t u = 0; r->bounds && r->bounds[u] != (maru_dev_bound *)-1; u++)
+    for (size_t u = 0; u < r->n_bounds; u++)
         maru_dev_bound_destroy(&r->bounds[u]);
     maru_array_fini(&r->pieces);
     maru_array_fini(&r->patches);
@@ -58,7 +58,7 @@ static maru_status bind_units(maru_session *s, maru_bound_run *run)
         free(workspace);
         return maru_fail_oom("a run");
     }
-    run->bounds[n] = (maru_dev_bound *)-1;
+    run->n_bounds = n;
     maru_status status = MARU_OK;
     for (size_t u = 0; status == MARU_OK && u < n; u++) {
         status = maru_dev_program_bind(model->units[u].program, run->binding->symbol_values,
@@ -90,7 +90,7 @@ static maru_status write_shapes(maru_session *s, maru_bound_run *run)
         run->shape_offsets[i] = total;
         total += (maru_graph_get(plan->graph, plan->shapes.data[i])->n_elems * 8ull + 63) & ~63ull;
     }
-    MARU_TRY(maru_block_host(&run->shapes, total));
+    MARU_TRY(maru_block_host(&run->shapes, s->model->runtime, total));
     for (size_t i = 0; i < plan->shapes.count; i++) {
         const maru_value_record *v = maru_graph_get(plan->graph, plan->shapes.data[i]);
         int64_t *to = (int64_t *)(void *)((char *)run->shapes.data + run->shape_offsets[i]);
@@ -116,7 +116,7 @@ static maru_status reserve_true_dims(maru_session *s, maru_bound_run *run)
             total += v->has_bound_dims ? v->rank * sizeof(int64_t) : 0;
         }
     }
-    return total ? maru_block_host(&run->true_dims, total) : MARU_OK;
+    return total ? maru_block_host(&run->true_dims, s->model->runtime, total) : MARU_OK;
 }
 
 /* Input dims that are expressions of symbols must have the values that the symbols give them. */
@@ -184,7 +184,7 @@ static maru_status grow(maru_session *s, maru_block *block, uint32_t device, uin
     maru_session_drop_lists(s);
     maru_block_fini(block);
     if (device == MARU_PLAN_NONE || s->model->plan->devices[device].is_host_memory)
-        return maru_block_host(block, bytes);
+        return maru_block_host(block, s->model->runtime, bytes);
     return maru_block_device(block, s->model->devices[device], device, bytes);
 }
 

@@ -42,7 +42,7 @@ static maru_status make_plain(maru_model *model, maru_model_constant *c)
 {
     const void *data = maru_graph_constant_data(model->graph, c->value);
     if (c->bytes == 0)
-        return maru_block_host(&c->block, 0);
+        return maru_block_host(&c->block, model->runtime, 0);
     if (model->plan->devices[c->device].is_host_memory) {
         maru_block_wrap(&c->block, data, c->bytes);
         return MARU_OK;
@@ -65,7 +65,7 @@ static maru_status make_packed(maru_model *model, maru_model_constant *c, maru_d
     const maru_value_record *v = maru_graph_get(model->graph, c->value);
     const maru_constant_source *source = &model->graph->constants.data[v->source].source;
     maru_block host = {0};
-    MARU_TRY(maru_block_host(&host, c->bytes));
+    MARU_TRY(maru_block_host(&host, model->runtime, c->bytes));
     maru_status status = maru_dev_program_pack(program, index, source->data, source->bytes, host.data, c->bytes);
     if (status == MARU_OK && !model->plan->devices[c->device].is_host_memory) {
         status = maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes);

@@ -50,7 +50,7 @@ static maru_status locate_on(builder *b, uint32_t device, maru_storage storage, 
         return maru_model_plain_constant(b->session->model, storage.index, device, out);
     MARU_TRY(maru_session_locate(b->session, b->run, storage, value, &block, &offset, &bytes));
     if (!block->data && !block->on[device])
-        MARU_TRY(maru_block_host(block, bytes));
+        MARU_TRY(maru_block_host(block, b->session->model->runtime, bytes));
     MARU_TRY(maru_block_on(block, b->session->model->devices[device], device, out));
     out->offset += offset;
     out->bytes = bytes;

@@ -74,7 +74,7 @@ static maru_status transfer(maru_session *s, maru_bound_run *run, const maru_ste
     if (from->data)
         return maru_block_write(to, step->to.device, to_offset, (const char *)from->data + from_offset, bytes);
     maru_block staging = {0};
-    MARU_TRY(maru_block_host(&staging, bytes));
+    MARU_TRY(maru_block_host(&staging, s->model->runtime, bytes));
     maru_status status = maru_block_read(from, step->from.device, from_offset, staging.data, bytes);
     if (status == MARU_OK)
         status = maru_block_write(to, step->to.device, to_offset, staging.data, bytes);

@@ -19,7 +19,7 @@ static maru_status make_states(maru_session *s)
         size_t bytes = 0;
         MARU_TRY(maru_dtype_tensor_bytes(v->dtype, v->dims, v->rank, &bytes));
         if (s->model->plan->devices[device].is_host_memory)
-            MARU_TRY(maru_block_host(&s->states[i], bytes));
+            MARU_TRY(maru_block_host(&s->states[i], s->model->runtime, bytes));
         else
             MARU_TRY(maru_block_device(&s->states[i], s->model->devices[device], device, bytes));
     }
@@ -194,7 +194,7 @@ maru_status maru_session_set_input(maru_session *session, const char *name, cons
     if (in->own.data && in->own.bytes >= tensor->bytes)
         return MARU_OK;
     maru_block_fini(&in->own);
-    return maru_block_host(&in->own, tensor->bytes);
+    return maru_block_host(&in->own, session->model->runtime, tensor->bytes);
 }
 
 maru_block *maru_session_input_block(maru_session *session, uint32_t index)

@@ -64,6 +64,7 @@ typedef struct maru_patch {
 typedef struct maru_bound_run {
     maru_plan_binding *binding;
     maru_dev_bound **bounds;   // per unit; NULL where the program binds nothing
+    size_t n_bounds;
     MARU_ARRAY(maru_piece) pieces;
     MARU_ARRAY(maru_patch) patches;
     maru_block shapes;         // contents of all shape slots

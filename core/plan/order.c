@@ -119,6 +119,8 @@ static void sort_units(sorter *s)
 static maru_status apply_order(sorter *s)
 {
     const size_t n = s->plan->units.count;
+    if (n == 0)
+        return MARU_OK;
     maru_unit *sorted = malloc((n + 1) * sizeof *sorted);
     if (!sorted)
         return maru_fail_oom("a schedule");

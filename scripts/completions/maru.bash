@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: The Maru authors
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for maru
+
+_maru() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-}
+    local shared="--device --device-option --placement --threads --numerics --weights --config --set --bind --plugins
+        --no-fuse --verbose --json --help"
+    local own=
+    case "$command" in
+    run) own="--input --save --save-state --load-state --profile --trace --timeout" ;;
+    bench) own="--runs --warmup --profile" ;;
+    plan) own="--format --output" ;;
+    dump) own="--dot" ;;
+    certify) own="--op --html" ;;
+    fetch) own="--from --accept-terms --to" ;;
+    esac
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "run bench plan dump devices probe certify fetch version --help" -- "$word")
+        return
+    fi
+    case "$before" in
+    --placement) mapfile -t COMPREPLY < <(compgen -W "strict warn free" -- "$word") ;;
+    --numerics) mapfile -t COMPREPLY < <(compgen -W "exact default fast" -- "$word") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W "text json dot svg" -- "$word") ;;
+    --device | -d) mapfile -t COMPREPLY < <(compgen -W "$(maru devices --json 2>/dev/null |
+        sed -n 's/.*{"id": "\([^"]*\)".*/\1/p')" -- "$word") ;;
+    *)
+        if [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$own $shared" -- "$word")
+        else
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    esac
+}
+complete -o filenames -F _maru maru
