@@ -106,25 +106,41 @@ static void seen_by(const task *t, int64_t query, int64_t *low, int64_t *high)
         *high = smaller_of(*high, position + a->right + 1);
 }
 
+static void add_floats(float *scores, const float *mask, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL)
+        v_store(scores + i, v_load(scores + i) + v_load(mask + i));
+    for (; i < n; i++)
+        scores[i] += mask[i];
+}
+
+static void forbid(float *scores, const uint8_t *mask, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        scores[i] = mask[i] ? scores[i] : -INFINITY;
+}
+
 /* Adds the mask to scores of keys [first, first + n); what it forbids, or does not reach, is minus infinity. */
 static void add_mask(const task *t, int64_t head, int64_t query, int64_t first, int64_t n, float *scores)
 {
     const cpu_tensor *m = t->a->mask;
     const int64_t at[3] = {t->batch, head, query};
+    const int64_t width = m->dims[m->rank - 1];
     int64_t row = 0;
     for (uint32_t d = 0; d + 1 < m->rank; d++)
         row = row * m->dims[d] + (m->dims[d] == 1 ? 0 : at[4 - m->rank + d]);
-    const int64_t width = m->dims[m->rank - 1];
-    const int is_spread = width == 1;
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t key = is_spread ? 0 : first + i;
-        if (key >= width)
-            scores[i] = -INFINITY;
-        else if (m->dtype == MARU_ABI_BOOL)
-            scores[i] = ((const uint8_t *)m->data)[row * width + key] ? scores[i] : -INFINITY;
-        else
-            scores[i] += ((const float *)m->data)[row * width + key];
-    }
+    const int64_t reach = width == 1 ? n : width > first ? smaller_of(n, width - first) : 0;
+    const int is_bool = m->dtype == MARU_ABI_BOOL;
+    const float one = is_bool || width != 1 ? 0 : ((const float *)m->data)[row];
+    for (int64_t i = 0; width == 1 && i < n; i++)
+        scores[i] = is_bool && !((const uint8_t *)m->data)[row] ? -INFINITY : scores[i] + one;
+    if (width != 1 && is_bool)
+        forbid(scores, (const uint8_t *)m->data + row * width + first, reach);
+    else if (width != 1)
+        add_floats(scores, (const float *)m->data + row * width + first, reach);
+    for (int64_t i = reach; i < n; i++)
+        scores[i] = -INFINITY;
 }
 
 /* Scores of a block of keys become weights; sums and totals of the row so far are made smaller to match. */

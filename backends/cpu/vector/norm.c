@@ -183,7 +183,7 @@ static void softmax_row(const row_job *job, const float *x, float *y)
     const float largest = row_largest(x, n);
     vf sums = {0};
     for (int64_t i = 0; i < n; i += VL) {
-        vf e = v_exp(load_at(x + i, n - i) - largest);
+        vf e = v_exp_down(load_at(x + i, n - i) - largest);
         if (n - i < VL)
             e = first_lanes(e, n - i, 0);
         sums += e;
