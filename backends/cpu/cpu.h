@@ -33,9 +33,9 @@ enum {
 typedef struct cpu_facts {
     char name[128];
     char vendor[64];
-    uint32_t isa;             // CPU_ISA_*
+    uint32_t isa;  // CPU_ISA_*
     uint64_t cache_bytes[3];
-    uint64_t memory_bytes;
+    maru_abi_memory_kind memory;  // the one kind there is
     uint32_t clock_mhz;
     const char *features[32];
     uint32_t n_features;

@@ -8,12 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const maru_abi_memory_kind memory_kinds[] = {
-    {.flags = MARU_ABI_MEM_DEVICE_LOCAL | MARU_ABI_MEM_HOST_VISIBLE | MARU_ABI_MEM_HOST_CACHED |
-              MARU_ABI_MEM_IMPORT_HOST,
-     .alignment = 64},
-};
-
 static const maru_abi_compute_type compute_types[] = {
     {MARU_ABI_F32, MARU_ABI_F32},  {MARU_ABI_F32, MARU_ABI_F64}, {MARU_ABI_F64, MARU_ABI_F64},
     {MARU_ABI_F16, MARU_ABI_F32},  {MARU_ABI_BF16, MARU_ABI_F32}, {MARU_ABI_I8, MARU_ABI_I32},
@@ -71,7 +65,7 @@ static maru_abi_status device_info(maru_abi_plugin *plugin, uint32_t index, maru
         .cache_bytes = {facts->cache_bytes[0], facts->cache_bytes[1], facts->cache_bytes[2]},
         .address_bits = (uint32_t)(8 * sizeof(void *)),
         .n_queues = 64,
-        .memory_kinds = ARRAY(memory_kinds),
+        .memory_kinds = {&facts->memory, 1, sizeof facts->memory},
         .storage_dtypes = cpu_dtypes(),
         .compute_types = ARRAY(compute_types),
         .features = {facts->features, facts->n_features, sizeof facts->features[0]},
@@ -164,7 +158,7 @@ static maru_abi_status mem_info(maru_abi_device *device, uint32_t memory_kind, m
 {
     if (memory_kind != 0)
         return cpu_fail(error, MARU_ABI_NOT_FOUND, "there is no memory kind %u", memory_kind);
-    out->total_bytes = cpu_machine(device->plugin)->memory_bytes;
+    out->total_bytes = cpu_machine(device->plugin)->memory.total_bytes;
     out->free_bytes = 0;
     out->budget_bytes = 0;
 #ifdef _SC_AVPHYS_PAGES

@@ -15,18 +15,14 @@ static const option options[] = {
     {0},
 };
 
-
 /* ---- symbols ---- */
 
 /* --bind, or else the typical value, or else the least. */
 static int64_t symbol_value(const parsed *args, const char *name, const maru_symbol_params *params)
 {
-    for (size_t i = 0; get_nth(args, "bind", i); i++) {
-        const char *word = get_nth(args, "bind", i);
-        const size_t n = strlen(name);
-        if (strncmp(word, name, n) == 0 && word[n] == '=')
-            return strtoll(word + n + 1, NULL, 10);
-    }
+    int64_t bound = 0;
+    if (get_binding(args, name, &bound))
+        return bound;
     if (params->typical > 0)
         return params->typical;
     return params->min > params->multiple_of ? params->min : params->multiple_of;
@@ -52,6 +48,25 @@ static maru_status dim_value(const parsed *args, const maru_graph *graph, maru_d
     exit(EXIT_INPUT);
 }
 
+/* A binding of a symbol that the graph does not have is a slip of the pen. */
+static void check_bindings(const parsed *args, const maru_graph *graph)
+{
+    for (size_t i = 0; get_nth(args, "bind", i); i++) {
+        const char *word = get_nth(args, "bind", i);
+        const size_t n = strcspn(word, "=");
+        bool is_known = false;
+        for (size_t s = 0; s < maru_graph_symbol_count(graph); s++) {
+            maru_symbol_params params;
+            const char *name = maru_graph_symbol_info(graph, s, &params);
+            is_known = is_known || (strlen(name) == n && strncmp(name, word, n) == 0);
+        }
+        if (!is_known) {
+            fprintf(stderr, "maru: --bind %s: the graph has no symbol of that name\n", word);
+            exit(EXIT_INPUT);
+        }
+    }
+}
+
 /* ---- inputs ---- */
 
 /* Small whole numbers serve as ids, masks and positions alike: 0 and 1 are valid everywhere. */
@@ -68,6 +83,7 @@ static void fill(maru_tensor *t)
 
 static maru_status set_inputs(const parsed *args, const maru_graph *graph, maru_session *session, maru_tensor *tensors)
 {
+    check_bindings(args, graph);
     for (size_t i = 0; i < maru_graph_input_count(graph); i++) {
         maru_value_info info;
         int64_t dims[MARU_MAX_RANK];
@@ -146,7 +162,7 @@ static void print_result(const parsed *args, const opened *o, const double *ms, 
 }
 
 static maru_status measure(const parsed *args, opened *o, long long warmup, long long runs, double *ms,
-                           long long begin, maru_tensor *tensors)
+                           long long begin)
 {
     maru_session *session = NULL;
     maru_model *model = NULL;
@@ -157,7 +173,12 @@ static maru_status measure(const parsed *args, opened *o, long long warmup, long
     if (status != MARU_OK)
         return status;
     const double load_ms = (double)(clock_ns() - begin) / 1e6;
-    status = set_inputs(args, maru_model_graph(model), session, tensors);
+    const maru_graph *graph = maru_model_graph(model);
+    maru_tensor *tensors = calloc(maru_graph_input_count(graph) + 1, sizeof *tensors);
+    status = tensors ? set_inputs(args, graph, session, tensors) : MARU_RESOURCE_EXHAUSTED;
+    for (size_t i = 0; tensors && i < maru_graph_input_count(graph); i++)
+        maru_tensor_destroy(&tensors[i]);
+    free(tensors);
     const long long first = clock_ns();
     if (status == MARU_OK)
         status = maru_session_run(session, NULL);
@@ -180,21 +201,17 @@ static maru_status measure(const parsed *args, opened *o, long long warmup, long
 
 static int run(const parsed *args)
 {
-    enum { MAX_INPUTS = 256 };
-    static maru_tensor tensors[MAX_INPUTS];
     long long runs = 0, warmup = 0;
     if (!get_number(args, "runs", 20, 1, &runs) || !get_number(args, "warmup", 3, 0, &warmup))
         return EXIT_USAGE;
     double *ms = calloc((size_t)runs, sizeof *ms);
     opened o = {0};
     const long long begin = clock_ns();
-    maru_status status = open_script(args, &o);
-    if (status == MARU_OK && ms)
-        status = measure(args, &o, warmup, runs, ms, begin, tensors);
+    maru_status status = ms ? open_script(args, &o) : MARU_RESOURCE_EXHAUSTED;
+    if (status == MARU_OK)
+        status = measure(args, &o, warmup, runs, ms, begin);
     const int code = status == MARU_OK ? EXIT_OK : report_failure(status);
     close_script(&o);
-    for (size_t i = 0; i < MAX_INPUTS; i++)
-        maru_tensor_destroy(&tensors[i]);
     free(ms);
     return code;
 }
@@ -206,6 +223,8 @@ const command command_bench = {
     .details = "Inputs are filled with made-up numbers; symbolic dims take their --bind, typical or least value.\n"
                "\n"
                "    maru bench scripts/models/minilm.lua --weights DIR --bind batch=1 --bind seq=128 --json",
+    .n_words = 1,
+    .has_model = true,
     .options = options,
     .run = run,
 };

@@ -11,6 +11,8 @@
 
 static const option options[] = {
     {"op", 0, "NAME", "only this operator; may be repeated"},
+    {"device", 'd', "PATTERN", "the device (default cpu:0)"},
+    {"device-option", 0, "KEY=VALUE", "an option for it; may be repeated"},
     {"html", 0, "FILE", "write the report as a page"},
     {0},
 };
@@ -32,6 +34,7 @@ typedef struct row {
 typedef struct report {
     maru_runtime *runtime;
     const char *device;
+    char *device_options;  // or NULL
     maru_device_info info;
     row rows[MAX_ROWS];
     size_t n;
@@ -224,7 +227,7 @@ static void run_case(report *r, const certify_case *c, const char *dtype, row *o
     if (status != MARU_OK) {
         snprintf(out->note, sizeof out->note, "the reference: %s", maru_error_message());
     } else {
-        status = open_side(r, c, text, r->device, NULL, &got);
+        status = open_side(r, c, text, r->device, r->device_options, &got);
         out->is_claimed = status != MARU_UNSUPPORTED;
         if (status != MARU_OK)
             snprintf(out->note, sizeof out->note, "%s", maru_error_message());
@@ -304,11 +307,15 @@ static const char *verdict(const row *r)
     return !r->is_claimed ? "refused" : !r->is_right ? "WRONG" : !r->is_steady ? "unsteady" : "ok";
 }
 
+static tint tint_of(const row *r)
+{
+    return !r->is_claimed ? TINT_DIM : !r->is_right ? TINT_RED : !r->is_steady ? TINT_YELLOW : TINT_GREEN;
+}
+
 static void print_text(const report *r, bool verbose)
 {
     static const char *const headings[] = {"operator", "dtype", "result", "ulp", "relative", "note"};
     table *t = table_create(headings, 6);
-    table_tint(t, 2, TINT_GREEN);
     for (size_t i = 0; i < r->n; i++) {
         const row *x = &r->rows[i];
         if (!verbose && x->is_claimed && x->is_right && x->is_steady)
@@ -318,6 +325,7 @@ static void print_text(const report *r, bool verbose)
         snprintf(relative, sizeof relative, "%.1e", x->worst_relative);
         const char *cells[] = {x->op, x->dtype, verdict(x), ulp, relative, x->note};
         table_row(t, cells);
+        table_tint_cell(t, 2, tint_of(x));
     }
     const totals n = count(r);
     if (verbose || n.right < n.total || n.steady < n.total)
@@ -399,12 +407,30 @@ static bool write_html(const report *r, const char *path)
 
 /* ---- the command ---- */
 
+static bool is_operator(const char *name)
+{
+    for (size_t i = 0; i < n_certify_cases; i++)
+        if (strcmp(certify_cases[i].op, name) == 0)
+            return true;
+    return false;
+}
+
 static int certify(const parsed *args, report *r)
 {
+    for (size_t i = 0; get_nth(args, "op", i); i++) {
+        if (!is_operator(get_nth(args, "op", i))) {
+            fprintf(stderr, "maru: --op %s: there is no operator of that name\n", get_nth(args, "op", i));
+            return EXIT_INPUT;
+        }
+    }
     size_t index = 0;
     size_t n = 0;
     r->device = get_option(args, "device", "cpu:0");
     maru_status status = open_runtime(args, &r->runtime);
+    if (status == MARU_OK)
+        status = check_devices(args, r->runtime);
+    if (status == MARU_OK)
+        status = join_device_options(args, &r->device_options);
     if (status == MARU_OK)
         status = maru_runtime_find_devices(r->runtime, r->device, &index, 1, &n);
     if (status == MARU_OK)
@@ -413,10 +439,6 @@ static int certify(const parsed *args, report *r)
         return report_failure(status);
     r->device = r->info.id;
     run_all(args, r);
-    if (r->n == 0) {
-        fputs("maru: certify: no operator of that name\n", stderr);
-        return EXIT_INPUT;
-    }
     if (has_flag(args, "json"))
         print_json(r);
     else
@@ -437,6 +459,7 @@ static int run(const parsed *args)
         return EXIT_MEMORY;
     const int code = certify(args, r);
     maru_runtime_destroy(&r->runtime);
+    free(r->device_options);
     free(r);
     return code;
 }
@@ -451,6 +474,7 @@ const command command_certify = {
                "\n"
                "    maru certify --device cpu\n"
                "    maru certify --device mychip:0 --html report.html",
+    .has_host = true,
     .options = options,
     .run = run,
 };

@@ -124,6 +124,7 @@ const command command_devices = {
     .usage = "devices [-v] [--json]",
     .summary = "list the devices and, with -v, what each can do and what was refused",
     .details = "    maru devices\n    maru devices -v --plugins ./mychip.so",
+    .has_host = true,
     .options = options,
     .run = run_devices,
 };
@@ -161,6 +162,8 @@ const command command_probe = {
                "lift that. Without a name, every installed backend is tried.\n"
                "\n"
                "    maru probe ./mychip.so",
+    .n_words = 1,
+    .has_host = true,
     .options = options,
     .run = run_probe,
 };

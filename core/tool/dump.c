@@ -123,6 +123,8 @@ const command command_dump = {
     .details = "    maru dump model.safetensors\n"
                "    maru dump scripts/models/minilm.lua --weights DIR > minilm.maru\n"
                "    maru dump embedding.npy",
+    .n_words = 1,
+    .has_model = true,
     .options = options,
     .run = run,
 };

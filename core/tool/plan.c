@@ -13,37 +13,75 @@ static const option options[] = {
     {0},
 };
 
-/* Lets Graphviz draw; `path` NULL: to stdout, by way of a file beside nothing. */
-static int draw_svg(const char *dot, const char *path)
-{
-    char source[1024];
-    const char *to = path ? path : "plan.svg";
-    snprintf(source, sizeof source, "%s.dot", to);
-    FILE *f = fopen(source, "w");
-    if (!f || fputs(dot, f) < 0 || fclose(f) != 0) {
-        fprintf(stderr, "maru: cannot write %s\n", source);
-        return EXIT_FAILED;
-    }
-    const char *argv[] = {"dot", "-Tsvg", "-o", to, source, NULL};
-    int code = 0;
-    const maru_status status = maru_run_program(argv, &code);
-    remove(source);
-    if (status != MARU_OK || code != 0) {
-        fputs("maru: Graphviz's program 'dot' is needed for svg: install graphviz, or use --format dot\n", stderr);
-        return EXIT_UNSUPPORTED;
-    }
-    fprintf(stderr, "%s\n", to);
-    return EXIT_OK;
-}
-
+/* Text that does not end a line gets its end. NULL: stdout, which main looks after. */
 static int write_text(const char *text, const char *path)
 {
     FILE *f = path ? fopen(path, "w") : stdout;
-    if (!f || fputs(text, f) < 0 || (path && fclose(f) != 0)) {
-        fprintf(stderr, "maru: cannot write %s\n", path);
+    const size_t n = strlen(text);
+    bool ok = f && fputs(text, f) >= 0 && (n == 0 || text[n - 1] == '\n' || fputc('\n', f) != EOF);
+    if (f && path)
+        ok = fclose(f) == 0 && ok;
+    if (ok || !path)
+        return EXIT_OK;
+    fprintf(stderr, "maru: cannot write %s\n", path);
+    return EXIT_FAILED;
+}
+
+static int copy_to_stdout(const char *path)
+{
+    char piece[4096];
+    size_t n = 0;
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        fprintf(stderr, "maru: cannot read %s\n", path);
         return EXIT_FAILED;
     }
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+        fwrite(piece, 1, n, stdout);
+    fclose(f);
     return EXIT_OK;
+}
+
+static int run_dot(const char *source, const char *to)
+{
+    const char *argv[] = {"dot", "-Tsvg", "-o", to, source, NULL};
+    int code = 0;
+    const maru_status status = maru_run_program(argv, &code);
+    if (status != MARU_OK)
+        return report_failure(status);
+    if (code == 0)
+        return EXIT_OK;
+    if (code == 127)
+        fputs("maru: Graphviz's program 'dot' is needed for svg: install graphviz, or use --format dot\n", stderr);
+    else
+        fprintf(stderr, "maru: cannot draw %s: dot failed (exit code %d)\n", to, code);
+    return code == 127 ? EXIT_UNSUPPORTED : EXIT_FAILED;
+}
+
+/* Lets Graphviz draw, from a file in the cache folder; `path` NULL: to stdout. */
+static int draw_svg(const char *dot, const char *path)
+{
+    char *cache = NULL;
+    char source[4096], drawing[4096];
+    maru_status status = maru_cache_folder(&cache);
+    if (status == MARU_OK)
+        status = maru_make_folder(cache);
+    if (status != MARU_OK) {
+        free(cache);
+        return report_failure(status);
+    }
+    const long long now = clock_ns();  // two commands at once do not meet
+    snprintf(source, sizeof source, "%s/plan-%lld.dot", cache, now);
+    snprintf(drawing, sizeof drawing, "%s/plan-%lld.svg", cache, now);
+    free(cache);
+    int code = write_text(dot, source);
+    if (code == EXIT_OK)
+        code = run_dot(source, path ? path : drawing);
+    if (code == EXIT_OK && !path)
+        code = copy_to_stdout(drawing);
+    remove(source);
+    remove(drawing);
+    return code;
 }
 
 static int run(const parsed *args)
@@ -70,9 +108,9 @@ static int run(const parsed *args)
     if (status == MARU_OK)
         status = maru_model_plan(model, kind, symbols, &text);
     int code = status == MARU_OK ? EXIT_OK : report_failure(status);
+    const char *path = get_option(args, "output", NULL);
     if (status == MARU_OK)
-        code = svg ? draw_svg(text, get_option(args, "output", NULL)) : write_text(text, get_option(args,
-            "output", NULL));
+        code = svg ? draw_svg(text, path) : write_text(text, path);
     free(text);
     free(symbols);
     close_script(&o);
@@ -85,6 +123,8 @@ const command command_plan = {
     .summary = "show what runs where, why, and in which memory",
     .details = "    maru plan scripts/models/minilm.lua --weights DIR --bind batch=1 --bind seq=128\n"
                "    maru plan net.maru --device npu:0,cpu --format svg --output net.svg",
+    .n_words = 1,
+    .has_model = true,
     .options = options,
     .run = run,
 };

@@ -126,17 +126,31 @@ void profile_print(const profile *p, bool as_json)
     free(rows);
 }
 
+/* The format wants numbers for threads: a device's is where it comes first. */
+static size_t track_of(const profile *p, size_t index)
+{
+    size_t i = 0;
+    while (strcmp(p->events[i].device, p->events[index].device) != 0)
+        i++;
+    return i;
+}
+
 bool profile_write_trace(const profile *p, const char *path)
 {
     FILE *f = fopen(path, "w");
     if (!f)
         return false;
-    fputs("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n", f);
+    fputs("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n"
+          "{\"ph\": \"M\", \"pid\": 1, \"tid\": 0, \"name\": \"process_name\", \"args\": {\"name\": \"maru\"}}", f);
     for (size_t i = 0; i < p->n; i++) {
         const maru_trace_event *e = &p->events[i];
-        fputs(i ? ",\n{\"ph\": \"X\", \"pid\": 1, \"tid\": " : "{\"ph\": \"X\", \"pid\": 1, \"tid\": ", f);
-        print_json_string(f, e->device);
-        fputs(", \"name\": ", f);
+        const size_t track = track_of(p, i);
+        if (track == i) {
+            fprintf(f, ",\n{\"ph\": \"M\", \"pid\": 1, \"tid\": %zu, \"name\": \"thread_name\", \"args\": {\"name\": ", i);
+            print_json_string(f, e->device);
+            fputs("}}", f);
+        }
+        fprintf(f, ",\n{\"ph\": \"X\", \"pid\": 1, \"tid\": %zu, \"name\": ", track);
         print_json_string(f, e->op);
         fprintf(f, ", \"ts\": %.3f, \"dur\": %.3f, \"args\": {\"scope\": ",
                 (double)(e->begin_ns - p->events[0].begin_ns) / 1e3, (double)(e->end_ns - e->begin_ns) / 1e3);
@@ -146,5 +160,6 @@ bool profile_write_trace(const profile *p, const char *path)
         fputs("}}", f);
     }
     fputs("\n]}\n", f);
-    return fclose(f) == 0;
+    const bool is_written = !ferror(f);
+    return fclose(f) == 0 && is_written;
 }

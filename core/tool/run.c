@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static bool is_number(const char *text)
 }
 
 /* A JSON list or a number goes the way of a .json file, so that one reader decides what it is. */
-static maru_status read_inline(const char *text, maru_file_value *out)
+static maru_status read_inline(const char *name, const char *text, maru_file_value *out)
 {
     if (*text != '[' && !is_number(text)) {
         char *copy = malloc(strlen(text) + 1);
@@ -53,7 +54,13 @@ static maru_status read_inline(const char *text, maru_file_value *out)
                                  .strings = {.items = items, .count = 1, .capacity = 1, .dims = {1}, .rank = 1}};
         return MARU_OK;
     }
-    return maru_tensor_json_parse(text, strlen(text), "--input", MARU_DTYPE_NONE, out);
+    return maru_tensor_json_parse(text, strlen(text), name, MARU_DTYPE_NONE, out);
+}
+
+/* A file of a kind or dtype that is not read is wrong input; "unsupported" is for devices. */
+static maru_status as_input_error(maru_status status)
+{
+    return status == MARU_UNSUPPORTED ? MARU_INVALID_ARGUMENT : status;
 }
 
 static maru_status set_input(maru_script *script, const char *word)
@@ -67,7 +74,8 @@ static maru_status set_input(maru_script *script, const char *word)
     name[n] = 0;
     maru_file_value value = {0};
     maru_status status = equals[1] == '@' ? maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &value)
-                                          : read_inline(equals + 1, &value);
+                                          : read_inline(name, equals + 1, &value);
+    status = as_input_error(status);
     if (status == MARU_OK)
         status = maru_script_set_input(script, name, &value);
     maru_file_value_fini(&value);
@@ -95,7 +103,7 @@ static maru_status save_output(const maru_script *script, const char *word)
     }
     for (size_t i = 0; maru_script_output(script, i, &name, &value); i++)
         if (strlen(name) == (size_t)(equals - word) && strncmp(name, word, (size_t)(equals - word)) == 0)
-            return maru_tensor_file_write(equals + 1, value);
+            return as_input_error(maru_tensor_file_write(equals + 1, value));
     fprintf(stderr, "maru: --save %s: the model has no output of that name\n", word);
     exit(EXIT_INPUT);
 }
@@ -146,7 +154,7 @@ static maru_status run_script(const parsed *args, opened *o, profile *p, long lo
 {
     const bool traced = has_flag(args, "profile") || has_flag(args, "trace");
     const maru_run_params params = {
-        .timeout_ns = timeout_ms * 1000000,
+        .timeout_ns = timeout_ms < INT64_MAX / 1000000 ? timeout_ms * 1000000 : INT64_MAX,
         .trace = traced ? profile_add : NULL,
         .trace_ctx = p,
     };
@@ -169,7 +177,7 @@ static int run(const parsed *args)
     if (!get_number(args, "timeout", 0, 1, &timeout_ms))
         return EXIT_USAGE;
     profile *p = profile_create();
-    maru_status status = open_script(args, &o);
+    maru_status status = p ? open_script(args, &o) : MARU_RESOURCE_EXHAUSTED;
     if (status == MARU_OK)
         status = set_inputs(args, o.script);
     if (status == MARU_OK)
@@ -199,6 +207,8 @@ const command command_run = {
                "\n"
                "    maru run scripts/models/minilm.lua --weights DIR --input text='A cat sat.' --save embedding=e.npy\n"
                "    maru run scripts/models/llama.lua --weights DIR --input prompt='Once upon' --set n=50",
+    .n_words = 1,
+    .has_model = true,
     .options = options,
     .run = run,
 };

@@ -87,7 +87,10 @@ struct table {
     size_t n_columns;
     size_t n_rows;
     size_t capacity;
-    char **cells;  // n_rows * n_columns; row 0 holds the headings
+    struct table_cell {
+        char *text;
+        tint colour;
+    } *cells;  // n_rows * n_columns; row 0 holds the headings
     tint tints[MAX_COLUMNS];
 };
 
@@ -116,14 +119,14 @@ void table_row(table *t, const char *const *cells)
         return;
     if (t->n_rows == t->capacity) {
         const size_t capacity = t->capacity ? t->capacity * 2 : 16;
-        char **grown = realloc(t->cells, capacity * t->n_columns * sizeof *grown);
+        struct table_cell *grown = realloc(t->cells, capacity * t->n_columns * sizeof *grown);
         if (!grown)
             return;
         t->cells = grown;
         t->capacity = capacity;
     }
     for (size_t i = 0; i < t->n_columns; i++)
-        t->cells[t->n_rows * t->n_columns + i] = copy_text(cells[i] ? cells[i] : "");
+        t->cells[t->n_rows * t->n_columns + i] = (struct table_cell){copy_text(cells[i] ? cells[i] : ""), TINT_NONE};
     t->n_rows++;
 }
 
@@ -133,9 +136,21 @@ void table_tint(table *t, size_t column, tint colour)
         t->tints[column] = colour;
 }
 
+void table_tint_cell(table *t, size_t column, tint colour)
+{
+    if (t && column < t->n_columns && t->n_rows > 0)
+        t->cells[(t->n_rows - 1) * t->n_columns + column].colour = colour;
+}
+
+static tint tint_of(const table *t, size_t row, size_t column)
+{
+    const tint own = t->cells[row * t->n_columns + column].colour;
+    return row == 0 ? TINT_BOLD : own != TINT_NONE ? own : t->tints[column];
+}
+
 static const char *cell(const table *t, size_t row, size_t column)
 {
-    const char *text = t->cells[row * t->n_columns + column];
+    const char *text = t->cells[row * t->n_columns + column].text;
     return text ? text : "";
 }
 
@@ -171,7 +186,7 @@ void table_print(table *t, FILE *to)
             const int pad = (int)(widths[column] - width_of(text));
             const bool right = is_numeric(t, column);
             fprintf(to, "%s%*s", column ? "  " : "", right ? pad : 0, "");
-            print_tinted(to, row == 0 ? TINT_BOLD : t->tints[column], text);
+            print_tinted(to, tint_of(t, row, column), text);
             if (!right && column + 1 < t->n_columns)
                 fprintf(to, "%*s", pad, "");
         }
@@ -184,7 +199,7 @@ void table_destroy(table **t)
     if (!*t)
         return;
     for (size_t i = 0; i < (*t)->n_rows * (*t)->n_columns; i++)
-        free((*t)->cells[i]);
+        free((*t)->cells[i].text);
     free((*t)->cells);
     free(*t);
     *t = NULL;

@@ -39,7 +39,9 @@ typedef struct table table;
 table *table_create(const char *const *headings, size_t n_columns);
 /* Cells of the next row; a NULL cell is empty. */
 void table_row(table *t, const char *const *cells);
+/* Of a whole column, and of one cell of the last row. */
 void table_tint(table *t, size_t column, tint colour);
+void table_tint_cell(table *t, size_t column, tint colour);
 void table_print(table *t, FILE *to);
 void table_destroy(table **t);
 

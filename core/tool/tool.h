@@ -8,6 +8,7 @@
 #include <maru/maru.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "script/script.h"
 #include "tool/options.h"
@@ -30,6 +31,9 @@ typedef struct command {
     const char *usage;      // "run MODEL [options]"
     const char *summary;    // one line
     const char *details;    // paragraphs with examples
+    size_t n_words;         // arguments that are no options, at most
+    bool has_model;         // takes compute_options, else host_options or none
+    bool has_host;
     const option *options;  // ended by one without a name
     int (*run)(const parsed *args);
 } command;
@@ -42,10 +46,17 @@ int report_failure(maru_status status);
 
 /* ---- options that every computing command has ---- */
 
-extern const option compute_options[];
+extern const option host_options[];     // of the runtime alone
+extern const option compute_options[];  // those, and how a model is compiled
 
 /* A runtime as --threads, --plugins and the like ask for. */
 MARU_NODISCARD maru_status open_runtime(const parsed *args, maru_runtime **out_runtime);
+/*
+ * Whether --device names something. UNAVAILABLE otherwise, after saying to
+ * stderr which plugins were refused, so that a missing device and a missing
+ * file have exit codes of their own.
+ */
+MARU_NODISCARD maru_status check_devices(const parsed *args, maru_runtime *runtime);
 
 /* A script loaded with --set, --weights, --config, --device, --placement and --numerics. */
 typedef struct opened {
@@ -56,8 +67,13 @@ typedef struct opened {
 MARU_NODISCARD maru_status open_script(const parsed *args, opened *out);
 void close_script(opened *o);
 
+/* The --bind of a symbol; false without one. The command ends where its value is no number of at least 0. */
+bool get_binding(const parsed *args, const char *symbol, int64_t *out_value);
 /* "batch=1 seq=128" of all --bind options, free() it; NULL without any. */
 MARU_NODISCARD maru_status join_bindings(const parsed *args, char **out_text);
+
+/* All --device-option values, each ended by a newline, free() it; NULL without any. */
+MARU_NODISCARD maru_status join_device_options(const parsed *args, char **out_text);
 
 /* The time in nanoseconds of a monotonic clock. */
 long long clock_ns(void);
