@@ -161,6 +161,33 @@ static void print_result(const parsed *args, const opened *o, const double *ms, 
            show_bytes(resident, b, sizeof b), show_bytes(arena, c, sizeof c), show_bytes(bound, d, sizeof d));
 }
 
+static maru_status print_profile(const parsed *args, maru_session *session)
+{
+    profile *p = profile_create();
+    const maru_run_params params = {.trace = p ? profile_add : NULL, .trace_ctx = p};
+    const maru_status status = maru_session_run(session, &params);
+    if (status == MARU_OK && p)
+        profile_print(p, has_flag(args, "json"));
+    profile_destroy(&p);
+    return status;
+}
+
+/* `begin` is when the script was opened: loading is all up to the first run. */
+static maru_status run_all(const parsed *args, opened *o, long long warmup, long long runs, double *ms,
+                           long long begin, maru_session *session)
+{
+    const double load_ms = (double)(clock_ns() - begin) / 1e6;
+    const long long first = clock_ns();
+    maru_status status = maru_session_run(session, NULL);
+    const double first_ms = (double)(clock_ns() - first) / 1e6;
+    if (status == MARU_OK)
+        status = time_runs(session, warmup, runs, ms);
+    if (status != MARU_OK)
+        return status;
+    print_result(args, o, ms, runs, load_ms, first_ms, session);
+    return has_flag(args, "profile") ? print_profile(args, session) : MARU_OK;
+}
+
 static maru_status measure(const parsed *args, opened *o, long long warmup, long long runs, double *ms,
                            long long begin)
 {
@@ -172,30 +199,15 @@ static maru_status measure(const parsed *args, opened *o, long long warmup, long
     clear_progress();
     if (status != MARU_OK)
         return status;
-    const double load_ms = (double)(clock_ns() - begin) / 1e6;
     const maru_graph *graph = maru_model_graph(model);
-    maru_tensor *tensors = calloc(maru_graph_input_count(graph) + 1, sizeof *tensors);
+    const size_t n = maru_graph_input_count(graph);
+    maru_tensor *tensors = calloc(n + 1, sizeof *tensors);  // used by every run
     status = tensors ? set_inputs(args, graph, session, tensors) : MARU_RESOURCE_EXHAUSTED;
-    for (size_t i = 0; tensors && i < maru_graph_input_count(graph); i++)
+    if (status == MARU_OK)
+        status = run_all(args, o, warmup, runs, ms, begin, session);
+    for (size_t i = 0; tensors && i < n; i++)
         maru_tensor_destroy(&tensors[i]);
     free(tensors);
-    const long long first = clock_ns();
-    if (status == MARU_OK)
-        status = maru_session_run(session, NULL);
-    const double first_ms = (double)(clock_ns() - first) / 1e6;
-    if (status == MARU_OK)
-        status = time_runs(session, warmup, runs, ms);
-    if (status != MARU_OK)
-        return status;
-    print_result(args, o, ms, runs, load_ms, first_ms, session);
-    if (!has_flag(args, "profile"))
-        return MARU_OK;
-    profile *p = profile_create();
-    const maru_run_params params = {.trace = p ? profile_add : NULL, .trace_ctx = p};
-    status = maru_session_run(session, &params);
-    if (status == MARU_OK && p)
-        profile_print(p, has_flag(args, "json"));
-    profile_destroy(&p);
     return status;
 }
 
