@@ -54,8 +54,9 @@ static void pack_panels(const float *b, int64_t k_step, int64_t n_step, int64_t 
     }
 }
 
-/* One block: `rows` (a constant) rows of A times a panel, added up in registers, given to `out` [rows][PANEL]. */
-static ALWAYS_INLINE void block_sums(int rows, const float *a, int64_t a_step, const float *b, int64_t k, vf sums[][2])
+/* One block: `rows` (a constant) rows of A times a panel, added up in registers. */
+static ALWAYS_INLINE void block_sums(int rows, const float *a, int64_t a_step, const float *b, int64_t k,
+                                     vf sums[][2])
 {
     vf acc[TILE_ROWS][2];
     UNROLL
