@@ -20,7 +20,7 @@ enum {
     EXIT_USAGE = 2,        // the command line
     EXIT_INPUT = 3,        // a file, script, weight or value is missing or wrong
     EXIT_DEVICE = 4,       // a device or plugin is missing, lost or hung
-    EXIT_UNSUPPORTED = 5,  // no device can run it, or not as asked (strict placement)
+    EXIT_UNSUPPORTED = 5,  // no device can run it, or not as asked (strict placement); a file of an unknown kind
     EXIT_MEMORY = 6,       // memory, or a limit of the sandbox
     EXIT_DIFFERENT = 7,    // certify: results differ from the reference
     EXIT_STOPPED = 130,    // interrupted
