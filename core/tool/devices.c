@@ -1,7 +1,6 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
-#include <string.h>
 
 #include "tool/show.h"
 #include "tool/tool.h"
@@ -68,10 +67,8 @@ static void print_refusals(maru_runtime *runtime, bool as_json)
             fputs("}", stdout);
             continue;
         }
-        // Most reasons begin with the path.
-        const bool is_named = strncmp(why, path, strlen(path)) == 0;
         print_tinted(stdout, TINT_YELLOW, "no device");
-        printf("  %s%s%s\n", is_named ? "" : path, is_named ? "" : ": ", why);
+        print_refusal(stdout, "  ", path, why);
     }
 }
 
@@ -141,7 +138,7 @@ static int report_refusals(maru_runtime *runtime, const char *name)
     if (!why)
         fprintf(stderr, "maru: %s holds no backend\n", name);
     for (size_t i = 0; (why = maru_runtime_refusal(runtime, i, &path)) != NULL; i++)
-        fprintf(stderr, "maru: no device: %s\n", why);
+        print_refusal(stderr, "maru: no device: ", path, why);
     return EXIT_DEVICE;
 }
 

@@ -147,7 +147,7 @@ static maru_status run_script(const parsed *args, opened *o, profile *p, long lo
 {
     const bool traced = has_flag(args, "profile") || has_flag(args, "trace");
     const maru_run_params params = {
-        .timeout_ns = timeout_ms < INT64_MAX / 1000000 ? timeout_ms * 1000000 : INT64_MAX,
+        .timeout_ns = timeout_ms < INT64_MAX / 4000000 ? timeout_ms * 1000000 : INT64_MAX / 4,
         .trace = traced ? profile_add : NULL,
         .trace_ctx = p,
     };

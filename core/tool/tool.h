@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "script/script.h"
 #include "tool/options.h"
@@ -51,6 +52,8 @@ extern const option compute_options[];  // those, and how a model is compiled
 
 /* A runtime as --threads, --plugins and the like ask for. */
 MARU_NODISCARD maru_status open_runtime(const parsed *args, maru_runtime **out_runtime);
+/* A line with a plugin's refusal; most of them name the file already. */
+void print_refusal(FILE *to, const char *before, const char *path, const char *why);
 /*
  * Whether --device names something. UNAVAILABLE otherwise, after saying to
  * stderr which plugins were refused, so that a missing device and a missing
