@@ -136,11 +136,20 @@ static maru_status report_list(maru_session *s, const maru_piece *piece, const m
 
 /* ---- a run ---- */
 
+/* A timeout beyond the end of time is none. */
+static int64_t deadline_of(const maru_run_params *params)
+{
+    const int64_t now = maru_os_now_ns();
+    if (params->timeout_ns == 0 || params->timeout_ns > INT64_MAX - now)
+        return MARU_DEV_NO_DEADLINE;
+    return now + params->timeout_ns;
+}
+
 static maru_status check_stop(const maru_session *s, const maru_run_params *params, int64_t deadline)
 {
     if (atomic_load_explicit(&s->is_cancelled, memory_order_relaxed))
         return maru_fail(MARU_CANCELLED, "the run was cancelled");
-    if (params->timeout_ns && maru_os_now_ns() > deadline)
+    if (deadline != MARU_DEV_NO_DEADLINE && maru_os_now_ns() > deadline)
         return maru_fail(MARU_DEADLINE_EXCEEDED, "the run took longer than %lld ms",
                          (long long)(params->timeout_ns / 1000000));
     return MARU_OK;
@@ -166,7 +175,7 @@ maru_status maru_session_run(maru_session *session, const maru_run_params *param
 {
     static const maru_run_params defaults = {0};
     params = params ? params : &defaults;
-    const int64_t deadline = params->timeout_ns ? maru_os_now_ns() + params->timeout_ns : MARU_DEV_NO_DEADLINE;
+    const int64_t deadline = deadline_of(params);
     maru_bound_run *run = NULL;
     atomic_store_explicit(&session->is_cancelled, false, memory_order_relaxed);
     MARU_TRY(maru_session_solve_symbols(session));

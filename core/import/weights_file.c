@@ -204,6 +204,8 @@ static maru_status open_path(maru_weights_file *file, const char *path)
         return maru_safetensors_read_index(file, path);
     if (maru_ends_with(path, file_ending) || looks_like_safetensors(path))
         return maru_safetensors_read_file(file, path);
+    if (!maru_os_is_file(path))
+        return maru_fail(MARU_NOT_FOUND, "%s: there is no such file or folder of weights", path);
     return maru_fail(MARU_UNSUPPORTED, "%s: weights are read from %s files, from *%s and from folders of them", path,
                      file_ending, index_ending);
 }

@@ -68,7 +68,7 @@ static void print_refusals(maru_runtime *runtime, bool as_json)
             continue;
         }
         print_tinted(stdout, TINT_YELLOW, "no device");
-        printf("  %s: %s\n", path, why);
+        print_refusal(stdout, "  ", path, why);
     }
 }
 
@@ -102,7 +102,7 @@ static maru_status print_devices(const parsed *args, maru_runtime *runtime)
         table_print(t, stdout);
     table_destroy(&t);
     fputs(as_json ? "\n  ],\n  \"refused\": [" : "", stdout);
-    if (as_json || verbose || n == 0)
+    if (as_json || verbose || (n == 0 && !get_word(args, 0)))
         print_refusals(runtime, as_json);
     fputs(as_json ? "\n  ]}\n" : "", stdout);
     return status;
@@ -131,6 +131,17 @@ const command command_devices = {
 
 /* ---- probe ---- */
 
+static int report_refusals(maru_runtime *runtime, const char *name)
+{
+    const char *path = NULL;
+    const char *why = maru_runtime_refusal(runtime, 0, &path);
+    if (!why)
+        fprintf(stderr, "maru: %s holds no backend\n", name);
+    for (size_t i = 0; (why = maru_runtime_refusal(runtime, i, &path)) != NULL; i++)
+        print_refusal(stderr, "maru: no device: ", path, why);
+    return EXIT_DEVICE;
+}
+
 static int run_probe(const parsed *args)
 {
     maru_runtime *runtime = NULL;
@@ -144,11 +155,8 @@ static int run_probe(const parsed *args)
         status = print_devices(args, runtime);
     int code = status == MARU_OK ? EXIT_OK : report_failure(status);
     // A file that was named must give a device.
-    if (status == MARU_OK && get_word(args, 0) && n == 0) {
-        if (!has_flag(args, "json"))
-            fprintf(stderr, "maru: %s gave no device\n", get_word(args, 0));
-        code = EXIT_DEVICE;
-    }
+    if (status == MARU_OK && get_word(args, 0) && n == 0)
+        code = report_refusals(runtime, get_word(args, 0));
     maru_runtime_destroy(&runtime);
     return code;
 }

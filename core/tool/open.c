@@ -82,6 +82,13 @@ maru_status open_runtime(const parsed *args, maru_runtime **out_runtime)
     return maru_runtime_create(&params, out_runtime);
 }
 
+void print_refusal(FILE *to, const char *before, const char *path, const char *why)
+{
+    const char *slash = strrchr(path, '/');
+    const bool is_named = strstr(why, slash ? slash + 1 : path) != NULL;
+    fprintf(to, "%s%s%s%s\n", before, is_named ? "" : path, is_named ? "" : ": ", why);
+}
+
 maru_status check_devices(const parsed *args, maru_runtime *runtime)
 {
     size_t index = 0;
@@ -92,7 +99,7 @@ maru_status check_devices(const parsed *args, maru_runtime *runtime)
     if (status != MARU_NOT_FOUND)
         return status;
     for (size_t i = 0; (why = maru_runtime_refusal(runtime, i, &path)) != NULL; i++)
-        fprintf(stderr, "maru: no device: %s\n", why);
+        print_refusal(stderr, "maru: no device: ", path, why);
     return MARU_UNAVAILABLE;
 }
 

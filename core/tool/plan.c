@@ -27,19 +27,24 @@ static int write_text(const char *text, const char *path)
     return EXIT_FAILED;
 }
 
-static int copy_to_stdout(const char *path)
+/* To stdout where `path` is NULL. */
+static int copy_file(const char *from, const char *path)
 {
     char piece[4096];
     size_t n = 0;
-    FILE *f = fopen(path, "r");
-    if (!f) {
-        fprintf(stderr, "maru: cannot read %s\n", path);
-        return EXIT_FAILED;
-    }
-    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
-        fwrite(piece, 1, n, stdout);
-    fclose(f);
-    return EXIT_OK;
+    FILE *f = fopen(from, "r");
+    FILE *to = path ? fopen(path, "w") : stdout;
+    while (f && to && (n = fread(piece, 1, sizeof piece, f)) > 0)
+        fwrite(piece, 1, n, to);
+    bool ok = f && to && !ferror(f) && !ferror(to);
+    if (to && path)
+        ok = fclose(to) == 0 && ok;
+    if (f)
+        fclose(f);
+    if (ok)
+        return EXIT_OK;
+    fprintf(stderr, "maru: cannot write %s\n", path ? path : "to stdout");
+    return EXIT_FAILED;
 }
 
 static int run_dot(const char *source, const char *to)
@@ -76,9 +81,9 @@ static int draw_svg(const char *dot, const char *path)
     free(cache);
     int code = write_text(dot, source);
     if (code == EXIT_OK)
-        code = run_dot(source, path ? path : drawing);
-    if (code == EXIT_OK && !path)
-        code = copy_to_stdout(drawing);
+        code = run_dot(source, drawing);
+    if (code == EXIT_OK)
+        code = copy_file(drawing, path);
     remove(source);
     remove(drawing);
     return code;

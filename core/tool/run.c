@@ -14,7 +14,7 @@ static const option options[] = {
     {"input", 'i', "NAME=VALUE|@FILE", "an input: text, a number, a JSON list, or a file by its ending; may be "
     "repeated"},
     {"save", 'o', "NAME=FILE", "write an output to a file by its ending; may be repeated"},
-    {"save-state", 0, "FILE", "write the states after the run"},
+    {"save-state", 0, "FILE", "write the states after the run (.safetensors)"},
     {"load-state", 0, "FILE", "read the states before the run"},
     {"profile", 0, NULL, "a table of the time per op"},
     {"trace", 0, "FILE", "a trace that Perfetto opens"},
@@ -57,12 +57,6 @@ static maru_status read_inline(const char *name, const char *text, maru_file_val
     return maru_tensor_json_parse(text, strlen(text), name, MARU_DTYPE_NONE, out);
 }
 
-/* A file of a kind or dtype that is not read is wrong input; "unsupported" is for devices. */
-static maru_status as_input_error(maru_status status)
-{
-    return status == MARU_UNSUPPORTED ? MARU_INVALID_ARGUMENT : status;
-}
-
 static maru_status set_input(maru_script *script, const char *word)
 {
     char name[256];
@@ -75,7 +69,6 @@ static maru_status set_input(maru_script *script, const char *word)
     maru_file_value value = {0};
     maru_status status = equals[1] == '@' ? maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &value)
                                           : read_inline(name, equals + 1, &value);
-    status = as_input_error(status);
     if (status == MARU_OK)
         status = maru_script_set_input(script, name, &value);
     maru_file_value_fini(&value);
@@ -103,7 +96,7 @@ static maru_status save_output(const maru_script *script, const char *word)
     }
     for (size_t i = 0; maru_script_output(script, i, &name, &value); i++)
         if (strlen(name) == (size_t)(equals - word) && strncmp(name, word, (size_t)(equals - word)) == 0)
-            return as_input_error(maru_tensor_file_write(equals + 1, value));
+            return maru_tensor_file_write(equals + 1, value);
     fprintf(stderr, "maru: --save %s: the model has no output of that name\n", word);
     exit(EXIT_INPUT);
 }
@@ -157,7 +150,7 @@ static maru_status run_script(const parsed *args, opened *o, profile *p, long lo
 {
     const bool traced = has_flag(args, "profile") || has_flag(args, "trace");
     const maru_run_params params = {
-        .timeout_ns = timeout_ms < INT64_MAX / 1000000 ? timeout_ms * 1000000 : INT64_MAX,
+        .timeout_ns = timeout_ms < INT64_MAX / 4000000 ? timeout_ms * 1000000 : INT64_MAX / 4,
         .trace = traced ? profile_add : NULL,
         .trace_ctx = p,
     };
@@ -173,11 +166,24 @@ static maru_status run_script(const parsed *args, opened *o, profile *p, long lo
     return status;
 }
 
+/* States are safetensors files, and those are known by their ending. */
+static bool is_state_file(const parsed *args, const char *name)
+{
+    static const char ending[] = ".safetensors";
+    const char *path = get_option(args, name, ending);
+    const size_t n = strlen(path);
+    if (n >= sizeof ending - 1 && strcmp(path + n - (sizeof ending - 1), ending) == 0)
+        return true;
+    fprintf(stderr, "maru: --%s %s: the name must end in %s\n", name, path, ending);
+    return false;
+}
+
 static int run(const parsed *args)
 {
     opened o = {0};
     long long timeout_ms = 0;
-    if (!get_number(args, "timeout", 0, 1, &timeout_ms))
+    if (!get_number(args, "timeout", 0, 1, &timeout_ms) || !is_state_file(args, "save-state") ||
+        !is_state_file(args, "load-state"))
         return EXIT_USAGE;
     profile *p = profile_create();
     maru_status status = p ? open_script(args, &o) : MARU_RESOURCE_EXHAUSTED;

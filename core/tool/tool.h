@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "script/script.h"
 #include "tool/options.h"
@@ -20,7 +21,7 @@ enum {
     EXIT_USAGE = 2,        // the command line
     EXIT_INPUT = 3,        // a file, script, weight or value is missing or wrong
     EXIT_DEVICE = 4,       // a device or plugin is missing, lost or hung
-    EXIT_UNSUPPORTED = 5,  // no device can run it, or not as asked (strict placement)
+    EXIT_UNSUPPORTED = 5,  // no device can run it, or not as asked (strict placement); a file of an unknown kind
     EXIT_MEMORY = 6,       // memory, or a limit of the sandbox
     EXIT_DIFFERENT = 7,    // certify: results differ from the reference
     EXIT_STOPPED = 130,    // interrupted
@@ -51,6 +52,8 @@ extern const option compute_options[];  // those, and how a model is compiled
 
 /* A runtime as --threads, --plugins and the like ask for. */
 MARU_NODISCARD maru_status open_runtime(const parsed *args, maru_runtime **out_runtime);
+/* A line with a plugin's refusal; most of them name the file already. */
+void print_refusal(FILE *to, const char *before, const char *path, const char *why);
 /*
  * Whether --device names something. UNAVAILABLE otherwise, after saying to
  * stderr which plugins were refused, so that a missing device and a missing

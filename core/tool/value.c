@@ -38,6 +38,8 @@ static void print_number(FILE *to, const maru_tensor *t, int64_t index, bool is_
         fprintf(to, "%.*g", !is_json ? 6 : t->dtype == MARU_F64 ? 17 : 9, value);
     else if (t->dtype == MARU_I64)
         fprintf(to, "%lld", (long long)((const int64_t *)t->data)[index]);
+    else if (t->dtype == MARU_U64)
+        fprintf(to, "%llu", (unsigned long long)((const uint64_t *)t->data)[index]);
     else
         fprintf(to, "%.0f", value);
 }

@@ -176,6 +176,8 @@ static void a_run_ends_at_its_deadline(void **state)
     open_fixture(&f, NULL, NULL, affine);
     assert_fails(maru_session_run(f.session, &params), MARU_DEADLINE_EXCEEDED, "took longer than 0 ms");
     assert_ok(maru_session_run(f.session, NULL));
+    const maru_run_params endless = {.timeout_ns = INT64_MAX};
+    assert_ok(maru_session_run(f.session, &endless));
     close_fixture(&f);
 }
 

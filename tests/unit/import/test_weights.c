@@ -46,6 +46,7 @@ static void lists_and_finds(void **state)
     assert_null(w);
     maru_weights_close(&w);
     assert_int_equal(maru_weights_open(scratch_path("gone.safetensors"), &w), MARU_NOT_FOUND);
+    assert_fails(maru_weights_open(scratch_path("gone"), &w), MARU_NOT_FOUND, "there is no such file or folder");
 }
 
 static void copies_a_tensor(void **state)

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: The Maru authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts that are wrong, hostile, or meet weights and inputs that do not fit."""
+import shutil
+import subprocess
+
+from harness import FAILED, INPUT, MEMORY, MODEL, floats, safetensors
+
+HEAD = 'local maru = require "maru"\n'
+
+GRAPH = 'function(m) m:output("y", -m:input("x", "f32", { 3 })) end'
+
+
+def model(run=None, graph=GRAPH):
+    return HEAD + f'return maru.model {{ name = "s", graph = {graph}' + (f", run = {run}" if run else "") + " }\n"
+
+
+def test_main_chunk(b):
+    cases = {
+        "syntax": ("local x = = 1", ["syntax.lua:1", "="]),
+        "raise": ('\n\nerror("boom")', ["raise.lua:3", "boom"]),
+        "table": ("error({})", []),
+        "number": ("return 3", ["number.lua", "number"]),
+        "nothing": ("", "nothing.lua"),
+        "os": ('os.execute("touch owned")', ["os.lua:1", "os"]),
+        "io": ('io.open("owned", "w")', ["io.lua:1", "io"]),
+        "dofile": ('dofile("m.lua")', "dofile.lua:1"),
+        "up": ('require "../m"', "../m"),
+        "absolute": ('require "/etc/passwd"', "/etc/passwd"),
+        "module": ('require "absent"', "absent"),
+        "graph": (HEAD + 'return maru.model { name = "a" }', "graph"),
+    }
+    for name, (text, words) in cases.items():
+        b.write(f"{name}.lua", text)
+        b.bad(INPUT, words, "run", f"{name}.lua", "-i", "x=[1,2,3]")
+    b.check(not b.path("owned").exists(), "a script reaches nothing outside")
+
+
+def test_graph_function(b):
+    cases = {
+        "mismatch": ('function(m) m:output("y", m:input("x", "f32", {3}) + m:input("z", "f32", {4})) end',
+                     ["mismatch.lua:2", "f32[3]", "f32[4]"]),
+        "dtype": ('function(m) m:output("y", m:input("x", "f33", {3})) end', "f33"),
+        "noout": ('function(m) m:input("x", "f32", {3}) end', "output"),
+        "negative": ('function(m) m:output("y", m:input("x", "f32", {-3})) end', "-3"),
+        "foreign": ('function(m) m:output("y", m) end', "foreign.lua:2"),
+    }
+    for name, (graph, words) in cases.items():
+        b.write(f"{name}.lua", model(graph=graph))
+        b.bad(INPUT, words, "run", f"{name}.lua", "-i", "x=[1,2,3]")
+
+
+def test_run_function(b):
+    cases = {
+        "inside": ('function(m, i)\n error("inside it") end', ["inside.lua:3", "inside it"]),
+        "nil": ("function(m, i) return nil end", []),
+        "wrong": ("function(m, i) return m:session():run { z = i.x } end", "z"),
+        "few": ("function(m, i) return m:session():run {} end", "x"),
+        "kind": ("function(m, i) return { y = function() end } end", "function"),
+    }
+    for name, (run, words) in cases.items():
+        b.write(f"{name}.lua", model(run))
+        b.bad(INPUT, words, "run", f"{name}.lua", "-i", "x=[1,2,3]")
+    b.write("yield.lua", model('function(m, i) coroutine.yield() end'))
+    b.bad(INPUT, "yield", "run", "yield.lua", "-i", "x=[1,2,3]")
+
+
+def test_limits(b):
+    bombs = {
+        "loop": "while true do end",
+        "table": "local t = {} while true do t[#t + 1] = { #t } end",
+        "double": 'local s = "x" while true do s = s .. s end',
+        "rep": 'return ("x"):rep(1 << 40)',
+        "match": 'return (("a"):rep(30000)):find(("a*"):rep(30) .. "b")',
+        "stack": "local function f() return 1 + f() end return f()",
+        "pcall": "while true do pcall(function() while true do end end) end",
+    }
+    for name, text in bombs.items():
+        b.write(f"{name}.lua", text)
+        result = b.run("run", f"{name}.lua", "-i", "x=[1,2,3]", timeout=200)
+        b.check(result.code in (MEMORY, INPUT) and result.error.startswith("maru: "), f"{name} is ended", result)
+    b.write("late.lua", model("function(m, i) while true do end end"))
+    result = b.run("run", "late.lua", "-i", "x=[1,2,3]", "--timeout", "300")
+    b.check(result.code in (FAILED, MEMORY) and "deadline" in result.error, "a loop in run meets the deadline", result)
+
+
+def test_binary(b):
+    if shutil.which("luac5.4"):
+        subprocess.run(["luac5.4", "-o", b.path("bin.lua"), b.path("m.lua")], check=True)
+    else:
+        b.write("bin.lua", b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08")
+    b.bad(INPUT, "binary", "run", "bin.lua")
+    b.write("sub/inner.lua", b"\x1bLua\x54\x00")
+    b.write("sub/outer.lua", 'return require "inner"')
+    b.bad(INPUT, [], "run", "sub/outer.lua")
+
+
+def test_weights(b):
+    three = floats(10, 20, 30)
+    two = HEAD + ('return maru.model { name = "two", graph = function(m)\n'
+                  '  local x = m:input("x", "f32", { 3 })\n'
+                  '  m:output("y", x + m.weights:get("a", { 3 }) + m.weights:get("b", { 2, 3 }) '
+                  '+ m.weights:get("c", { 3 }))\nend }\n')
+    b.write("two.lua", two)
+    b.write("w.safetensors", safetensors({"b": ("F32", [3], three), "extra": ("F32", [3], three)}))
+    listed = b.bad(INPUT, ["a", "b is f32[3]", "[2, 3]", "c", "extra"], "run", "two.lua", "-w", "w.safetensors",
+                   "-i", "x=[1,2,3]")
+    b.check(len(listed.error.splitlines()) == 5, "all at once, one a line", listed)
+    b.bad(INPUT, "--weights", "run", "m.lua", "-i", "x=[1,2,3]")
+    b.write("ok.safetensors", safetensors({"w": ("F32", [3], three)}))
+    words = ["run", "m.lua", "-w", "ok.safetensors"]
+    b.bad(INPUT, "x", *words)
+    b.bad(INPUT, ["f32[3]", "[2]"], *words, "-i", "x=[1, 2]")
+    b.bad(INPUT, ["foo", "scale"], *words, "-i", "x=[1,2,3]", "--set", "foo=1")
+    b.bad(INPUT, ["scale", "big"], *words, "-i", "x=[1,2,3]", "--set", "scale=big")
+    b.bad(INPUT, ["z", "x"], *words, "-i", "z=[1,2,3]")
+
+
+def test(b):
+    b.write("m.lua", MODEL)
+    test_main_chunk(b)
+    test_graph_function(b)
+    test_run_function(b)
+    test_limits(b)
+    test_binary(b)
+    test_weights(b)
