@@ -163,7 +163,8 @@ static void a_saved_state_goes_on(void **state)
     assert_ok(maru_script_load_state(w.script, path));
     assert_ok(maru_script_run(w.script, NULL));
     assert_string_equal(text_output(&w), text);
-    assert_fails(maru_script_load_state(w.script, scratch_path("none.safetensors")), MARU_NOT_FOUND, "none.safetensors");
+    assert_fails(maru_script_load_state(w.script, scratch_path("none.safetensors")), MARU_NOT_FOUND,
+                 "none.safetensors");
     close_model(&w);
     json_decref(reference);
 }

@@ -90,9 +90,11 @@ static void host_tensors_compute(void **state)
     (void)state;
     prints("local t = maru.tensor {{1, 2, 3}, {4, 5, 6}} print(t, t:sum(), t:mean(1):get(1), t:max(), t:argmax())",
            "i64[2, 3]\t21.0\t5\t6.0\t5\n");
-    prints("local t = maru.tensor({1, 2}, 'f32') print((t * 2 + 1):get(1), (1 - t):get(0), (t / t:reshape {2, 1}):get(0, 1))",
+    prints("local t = maru.tensor({1, 2}, 'f32') print((t * 2 + 1):get(1), (1 - t):get(0), (t / t:reshape {2, "
+           "1}):get(0, 1))",
            "5.0\t0.0\t2.0\n");
-    prints("local t = maru.arange(6):reshape {2, 3} print(t:transpose():get(2, 1), t:slice(1, 1):get(1, 0), t:reshape {-1})",
+    prints("local t = maru.arange(6):reshape {2, 3} print(t:transpose():get(2, 1), t:slice(1, 1):get(1, 0), "
+           "t:reshape {-1})",
            "5\t4\ti64[6]\n");
     prints("local v, i = maru.tensor({3, 1, 9}, 'f32'):topk(2) print(v[1], i[1], v[2], i[2])", "9.0\t2\t3.0\t0\n");
     prints("print(maru.tensor({0, 0}, 'f32'):softmax():get(0), maru.join({maru.zeros {1, 2}, maru.zeros {3, 2}}, 0))",
@@ -138,7 +140,8 @@ static void descriptions_are_checked(void **state)
                  "script.lua:1: maru.model: 'graph' must be a function, not number");
     assert_fails(load_text(w, "x = = 1", none), MARU_INVALID_ARGUMENT, "unexpected symbol near '='");
     assert_ok(load_text(w, "return require 'maru'.model { name = 'n', doc = 'd', graph = function() end,\n"
-                           "inputs = { { name = 'z', doc = 'last' }, { name = 'a' } }, options = { q = {}, b = {} } }", none));
+                           "inputs = { { name = 'z', doc = 'last' }, { name = 'a' } }, options = { q = {}, b = "
+                           "{} } }", none));
     const char *name = NULL;
     const char *doc = NULL;
     assert_string_equal(maru_script_name(w->script), "n");

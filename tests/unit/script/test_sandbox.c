@@ -58,15 +58,19 @@ static void limits_pass_through_what_catches(void **state)
     must_exhaust("xpcall(error, function() while true do end end)", limit);
     must_exhaust("coroutine.wrap(function() while true do end end)()", limit);
     must_exhaust("coroutine.resume(coroutine.create(function() while true do end end))", limit);
-    must_exhaust("local c = coroutine.create(function() pcall(function() coroutine.yield() while true do end end) end)\n"
+    must_exhaust("local c = coroutine.create(function() pcall(function() coroutine.yield() while true do end "
+                 "end) end)\n"
                  "coroutine.resume(c) coroutine.resume(c)", limit);
     must_exhaust("local t = setmetatable({}, {__close = function() while true do end end})\n"
                  "pcall(function() local x <close> = t error 'x' end)", limit);
-    must_exhaust("local t = setmetatable({}, {__index = function() while true do end end}) pcall(function() return t.x end)",
+    must_exhaust("local t = setmetatable({}, {__index = function() while true do end end}) pcall(function() "
+                 "return t.x end)",
                  limit);
-    must_exhaust("coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end end})\n"
+    must_exhaust("coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true "
+                 "do end end})\n"
                  "while true do end end)()", limit);
-    must_exhaust("local c = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() while true do end end})\n"
+    must_exhaust("local c = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() "
+                 "while true do end end})\n"
                  "coroutine.yield() end) coroutine.resume(c) coroutine.close(c)", limit);
     must_exhaust("xpcall(function() while true do end end, function() while true do end end)", limit);
     must_exhaust("table.sort({3, 2, 1}, function() while true do end end)", limit);
@@ -114,9 +118,11 @@ static void what_is_not_there(void **state)
     must_fail("collectgarbage 'stop'", "\"count\"");
     must_fail("setmetatable({}, {__gc = function() end})", "__gc");
     must_print_ok("local f, e = load '\\27Lua' assert(not f and e:find 'binary')");
-    must_print_ok("local n = 0 assert(not load(function() n = n + 1 return n == 1 and '\\27Lua' or nil end, 'x', 'b'))");
+    must_print_ok("local n = 0 assert(not load(function() n = n + 1 return n == 1 and '\\27Lua' or nil end, 'x', "
+                  "'b'))");
     must_print_ok("assert(load('return 1 + 1', 'x', 't', {})() == 2)");
-    must_print_ok("local t = require 'maru'.zeros {1} assert(getmetatable(t) == false and not pcall(setmetatable, t, {}))");
+    must_print_ok("local t = require 'maru'.zeros {1} assert(getmetatable(t) == false and not "
+                  "pcall(setmetatable, t, {}))");
     must_fail("require '../secret'", "no name of a module");
     must_fail("require '/etc/passwd'", "no name of a module");
     must_print_ok("local ok, e = pcall(require, 'nothing.there') assert(not ok and e:find 'no module')");
@@ -147,13 +153,16 @@ static void patterns_are_lua_s(void **state)
                   "assert(select(2, ('abc'):gsub('.', function() end)) == 3)\n"
                   "assert(('x = 1'):match '[^=]+' == 'x ' and ('a]b'):match '[]]' == ']')\n"
                   "assert(('[x]'):match '[%[%]]' == '[' and ('5-3'):match '[0-9]-3' == '3')");
-    must_print_ok("local t = {} for k, v in ('a=1, b=2'):gmatch '(%w+)=(%w+)' do t[k] = v end assert(t.a == '1' and t.b == '2')\n"
+    must_print_ok("local t = {} for k, v in ('a=1, b=2'):gmatch '(%w+)=(%w+)' do t[k] = v end assert(t.a == '1' "
+                  "and t.b == '2')\n"
                   "local n = 0 for _ in ('abc'):gmatch '' do n = n + 1 end assert(n == 4)\n"
-                  "assert(('abc'):find('b', -2) == 2 and ('abc'):find('', 10) == nil and ('a+b'):find('+', 1, true) == 2)\n"
+                  "assert(('abc'):find('b', -2) == 2 and ('abc'):find('', 10) == nil and ('a+b'):find('+', 1, "
+                  "true) == 2)\n"
                   "assert(('\\0a'):find '%z' == nil or true)\n"
                   "assert(not pcall(string.find, 'a', '[a') and not pcall(string.find, 'a', '%'))\n"
                   "assert(not pcall(string.gsub, 'a', 'a', '%2') and not pcall(string.find, 'a', '%1'))\n"
-                  "assert(string.rep('ab', 3, ',') == 'ab,ab,ab' and string.rep('', 5) == '' and string.rep('x', -1) == '')");
+                  "assert(string.rep('ab', 3, ',') == 'ab,ab,ab' and string.rep('', 5) == '' and string.rep('x', "
+                  "-1) == '')");
 }
 
 static void library_functions_still_work(void **state)
@@ -165,7 +174,8 @@ static void library_functions_still_work(void **state)
                   "assert(utf8.len 'é' == 1 and ('x'):upper() == 'X' and (' %d'):format(3) == ' 3')\n"
                   "local ok, e = pcall(error, {code = 1}) assert(not ok and e.code == 1)\n"
                   "assert(select('#', pcall(function() return 1, nil end)) == 3)\n"
-                  "assert(xpcall(function(x) return x end, print, 5) and select(2, xpcall(error, function(e) return e .. '!' end, 'a')) == 'a!')\n"
+                  "assert(xpcall(function(x) return x end, print, 5) and select(2, xpcall(error, function(e) "
+                  "return e .. '!' end, 'a')) == 'a!')\n"
                   "local c = coroutine.wrap(function(a) local b = pcall(coroutine.yield, a) return b end)\n"
                   "assert(c(7) == 7 and c() == true)");
 }

@@ -38,12 +38,15 @@ static maru_status build(const char *fields, const char *body)
 static void all_problems_are_listed(void **state)
 {
     (void)state;
-    assert_fails(build("", "m:parameter('a', 'f32', {3, 2}) m:parameter('b', 'f32', {2, 3}) m:parameter('d', 'f32', {4})"
+    assert_fails(build("", "m:parameter('a', 'f32', {3, 2}) m:parameter('b', 'f32', {2, 3}) m:parameter('d', "
+                       "'f32', {4})"
                            " w:get('half', {3, 2}, 'i64')"),
                  MARU_FAILED_PRECONDITION, "w.safetensors do not fit the model:");
-    assert_non_null(strstr(maru_error_message(), "\n  wrong shape: b is f32[3, 2] in the file, the model needs f32[2, 3]"));
+    assert_non_null(strstr(maru_error_message(), "\n  wrong shape: b is f32[3, 2] in the file, the model needs "
+        "f32[2, 3]"));
     assert_non_null(strstr(maru_error_message(), "\n  missing: d f32[4]"));
-    assert_non_null(strstr(maru_error_message(), "\n  wrong dtype: half is f16[3, 2] in the file, the model needs i64[3, 2]"));
+    assert_non_null(strstr(maru_error_message(), "\n  wrong dtype: half is f16[3, 2] in the file, the model "
+        "needs i64[3, 2]"));
     assert_non_null(strstr(maru_error_message(), "\n  not used: c f32[3, 2]"));
     assert_null(strstr(maru_error_message(), " a f32"));
 }
@@ -62,7 +65,8 @@ static void views_and_names(void **state)
     (void)state;
     assert_ok(build("extra_weights = 'ignore',",
                     "local r = w:rename(function(n) return n == 'layer.x' and 'a' or nil end)\n"
-                    "print(r:scope 'layer':get 'x', w:rename {q = 'b'}:get 'q', w:has 'c', w:has 'd', w:info 'half'.dtype)\n"
+                    "print(r:scope 'layer':get 'x', w:rename {q = 'b'}:get 'q', w:has 'c', w:has 'd', w:info "
+                    "'half'.dtype)\n"
                     "print(w:get('half', {3, 2}, 'f32'), w:get 'a' == w:get 'a', #w:names(), w:tensor 'c')"));
     assert_string_equal(world.printed, "f32[3, 2]\tf32[3, 2]\ttrue\tfalse\tf16\nf32[3, 2]\ttrue\t4\tf32[3, 2]\n");
 }
