@@ -115,8 +115,8 @@ static void gather_panel(const conv *c, const float *x, int64_t first, int64_t n
     }
 }
 
-static void multiply_panel(const conv *c, const float *panel, int64_t channel, int64_t rows, int64_t plane, int64_t first,
-                           int64_t n)
+static void multiply_panel(const conv *c, const float *panel, int64_t channel, int64_t rows, int64_t plane,
+                           int64_t first, int64_t n)
 {
     vf sums[TILE_ROWS][2];
     tile(rows, c->w + channel * c->depth, c->depth, panel, c->depth, sums);
