@@ -129,7 +129,8 @@ static int link_step(const maru_abi_graph *graph, const maru_abi_node *node, uin
 
 static int begins_chain(const maru_abi_graph *graph, const maru_abi_node *node)
 {
-    if (*node->domain || (strcmp(node->op, "Gemm") != 0 && strcmp(node->op, "MatMul") != 0))
+    if (*node->domain ||
+        (strcmp(node->op, "Gemm") != 0 && strcmp(node->op, "MatMul") != 0 && strcmp(node->op, "Conv") != 0))
         return 0;
     const uint32_t value = cpu_operand(graph, node->first_output);
     return value != MARU_ABI_NO_INDEX && cpu_value(graph, value)->dtype.id == MARU_ABI_F32 &&
@@ -145,7 +146,8 @@ int cpu_chain_find(const maru_abi_graph *graph, const uint32_t *n_readers, const
         return 0;
     uint32_t value = cpu_operand(graph, at->first_output);
     const maru_abi_value *product = cpu_value(graph, value);
-    const int64_t width = dim_of(graph, product, product->rank - 1);
+    // A convolution's kernel does not go row by row: no dim is INT64_MIN.
+    const int64_t width = at->op[0] == 'C' ? INT64_MIN : dim_of(graph, product, product->rank - 1);
     uint32_t used = 1;  // nodes up to the last step: views at the end are left to the host
     while (out->n_nodes < CPU_CHAIN_NODES && n_readers[value] == 1 && reader[value] != MARU_ABI_NO_INDEX) {
         const uint32_t next = reader[value];

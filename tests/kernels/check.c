@@ -79,6 +79,15 @@ static const char *const cases[] = {
     "Gemm transA=1 : 37x29 37x41 29x1 -> 29x41",
     "Gemm transB=1 : 1x513 130x513 s -> 1x130",
     "Gemm transB=1 : 7x2048 66x2048 66 -> 7x66",
+    "Conv : 2x3x9x11 8x3x3x3 8 -> 2x8x7x9",
+    "Conv pads=1,1,1,1 : 1x5x14x14 33x5x3x3 33 -> 1x33x14x14",
+    "Conv pads=3,3,3,3 strides=2,2 : 1x3x33x31 16x3x7x7 -> 1x16x17x16",
+    "Conv pads=2,1,0,3 dilations=2,1 strides=1,2 group=2 : 2x6x10x12 10x3x3x3 10 -> 2x10x8x7",
+    "Conv : 1x64x7x7 130x64x1x1 130 -> 1x130x7x7",
+    "Conv group=9 pads=1,1,1,1 : 2x9x15x35 9x1x3x3 9 -> 2x9x15x35",
+    "Conv group=4 pads=1,1,1,1 strides=2,2 : 1x4x15x17 4x1x3x3 -> 1x4x8x9",
+    "Conv pads=2,2 strides=1 : 2x3x50 7x3x5 7 -> 2x7x50",
+    "Conv pads=40,40 : 1x2x5 3x2x3 -> 1x3x83",
     "Attention q_num_heads=3 kv_num_heads=3 : 2x37x96 2x37x96 2x37x96 -> 2x37x96",
     "Attention q_num_heads=2 kv_num_heads=2 : 2x300x64 2x300x64 2x300x64 2x1x1x300 -> 2x300x64",
     "Attention q_num_heads=2 kv_num_heads=2 is_causal=1 : 1x290x64 1x290x64 1x290x64 -> 1x290x64",
@@ -94,6 +103,11 @@ static const char *const cases[] = {
     "Cast : 1003:bf16 -> 1003:f32",
     "Cast : 1003:f32 -> 1003:f16",
     "Cast : 1003:f16 -> 1003:f32",
+    "Expand : 3x1x5 3:i64 -> 2x3x4x5",
+    "Expand : 1:u8 1:i64 -> 37:u8",
+    "Slice starts=1,2 : 4x9x5 2:i64 2:i64 -> 3x6x5",
+    "Slice starts=-1,8,0 axes=0,1,2 steps=-2,-3,2 : 7x9x5 3:i64 3:i64 3:i64 3:i64 -> 4x3x3",
+    "Slice starts=0 : 512x38 1:i64 1:i64 -> 128x38",
     "Transpose perm=0,2,1,3 : 2x7x3x32 -> 2x3x7x32",
     "Transpose perm=1,0 : 33x65 -> 65x33",
     "Transpose : 2x3x5:u8 -> 5x3x2:u8",
@@ -106,6 +120,9 @@ static const char *const benches[] = {
     "Gemm transB=1 : 128x1536 384x1536 384 -> 128x384",
     "Gemm transB=1 : 1x2048 2048x2048 -> 1x2048",
     "Gemm transB=1 : 512x1024 1024x1024 1024 -> 512x1024",
+    "Conv pads=1,1,1,1 : 1x64x56x56 64x64x3x3 64 -> 1x64x56x56",
+    "Conv : 1x256x14x14 1024x256x1x1 1024 -> 1x1024x14x14",
+    "Conv group=128 pads=1,1,1,1 : 1x128x56x56 128x1x3x3 128 -> 1x128x56x56",
     "Attention q_num_heads=12 kv_num_heads=12 : 1x128x384 1x128x384 1x128x384 1x1x1x128 -> 1x128x384",
     "Attention q_num_heads=32 kv_num_heads=8 is_causal=1 : 1x1x2048 1x1024x512 1x1024x512 - - - 1:i64 -> 1x1x2048",
     "Add : 128x384 128x384 -> 128x384",
@@ -151,6 +168,18 @@ static void spread_values(cpu_tensor *x)
         cpu_store(x, (int64_t)i * (x->count / (int64_t)(sizeof edges / sizeof *edges)) % x->count, edges[i]);
 }
 
+/* Its starts, axes and steps are operands; ends follow from the output. */
+static void fill_slice(one_call *c)
+{
+    static const char *const names[] = {"starts", "ends", "axes", "steps"};
+    for (uint32_t k = 0; strcmp(c->op, "Slice") == 0 && k < 4 && k + 1 < c->node.n_inputs; k++) {
+        uint32_t n = 0;
+        const attr_store *list = attr_named(c, names[k], &n);
+        for (uint32_t i = 0; list && i < n; i++)
+            cpu_store_int(&c->in[k + 1], i, list->ints[i]);
+    }
+}
+
 static void fill(one_call *c, uint64_t seed)
 {
     static const char *const over_all[] = {"Sigmoid", "Tanh", "Exp", "Erf", "Gelu", "Relu", "Neg", "Abs", "Cast"};
@@ -163,8 +192,9 @@ static void fill(one_call *c, uint64_t seed)
         if (cpu_load(&c->in[0], i) < -1e35)
             cpu_store(&c->in[0], i, -1e35);  // the reference's formula gives NaN at minus infinity, kernels the limit
     const attr_store *axes = attr_named(c, "axes", &n);
-    for (uint32_t i = 0; axes && i < n; i++)
+    for (uint32_t i = 0; axes && c->op[0] == 'R' && i < n; i++)
         cpu_store_int(&c->in[1], i, axes->ints[i]);
+    fill_slice(c);
     if (strcmp(c->op, "Sqrt") == 0)
         for (int64_t i = 0; i < c->in[0].count; i++)
             cpu_store(&c->in[0], i, fabs(cpu_load(&c->in[0], i)));
@@ -347,6 +377,8 @@ static double operations_of(const one_call *c)
     const double out = (double)c->out[0].count;
     if (strcmp(c->op, "Gemm") == 0)
         return 2 * out * (double)c->in[0].dims[1];
+    if (strcmp(c->op, "Conv") == 0)
+        return 2 * out * (double)c->in[1].count / (double)c->in[1].dims[0];
     if (strcmp(c->op, "Attention") == 0)
         return 4 * out * (double)c->in[1].dims[1];
     return 0;

@@ -51,7 +51,11 @@ void one_call_fini(one_call *c);
 /* Floats are normal, of the seed; integers are 0. */
 void one_call_fill(one_call *c, uint64_t seed);
 
-/* A host for kernels: parallel_for in pieces, on one thread with workers in turn, or on the runtime's pool. */
+/*
+ * A host for kernels: parallel_for on a pool of so many threads; a negative
+ * number makes pieces for as many workers, one after the other. It replaces
+ * the last one of its kind.
+ */
 const maru_abi_host *kernel_host(int n_threads);
 /* Instruction sets of this machine that MARU_CPU_MASK leaves. */
 uint32_t kernel_isa(void);

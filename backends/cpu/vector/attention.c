@@ -106,6 +106,27 @@ static void seen_by(const task *t, int64_t query, int64_t *low, int64_t *high)
         *high = smaller_of(*high, position + a->right + 1);
 }
 
+/* Where the mask of head and query begins, dense along the keys or one element. */
+static int64_t mask_row(const task *t, int64_t head, int64_t query)
+{
+    const cpu_tensor *m = t->a->mask;
+    const int64_t at[3] = {t->batch, head, query};
+    int64_t row = 0;
+    for (uint32_t d = 0; d + 1 < m->rank; d++)
+        row = row * m->dims[d] + (m->dims[d] == 1 ? 0 : at[4 - m->rank + d]);
+    return row * m->dims[m->rank - 1];
+}
+
+/* The usual mask: a float for each of the keys. NULL: of another kind. */
+static const float *float_mask_row(const task *t, int64_t row, int64_t first, int64_t n)
+{
+    const cpu_tensor *m = t->a->mask;
+    if (m->dtype != MARU_ABI_F32 || m->dims[m->rank - 1] < first + n)
+        return NULL;
+    return (const float *)m->data +
+           mask_row(t, t->first_head + row / t->n_queries, t->first_query + row % t->n_queries) + first;
+}
+
 static void add_floats(float *scores, const float *mask, int64_t n)
 {
     int64_t i = 0;
@@ -125,20 +146,17 @@ static void forbid(float *scores, const uint8_t *mask, int64_t n)
 static void add_mask(const task *t, int64_t head, int64_t query, int64_t first, int64_t n, float *scores)
 {
     const cpu_tensor *m = t->a->mask;
-    const int64_t at[3] = {t->batch, head, query};
     const int64_t width = m->dims[m->rank - 1];
-    int64_t row = 0;
-    for (uint32_t d = 0; d + 1 < m->rank; d++)
-        row = row * m->dims[d] + (m->dims[d] == 1 ? 0 : at[4 - m->rank + d]);
+    const int64_t at = mask_row(t, head, query);
     const int64_t reach = width == 1 ? n : width > first ? smaller_of(n, width - first) : 0;
     const int is_bool = m->dtype == MARU_ABI_BOOL;
-    const float one = is_bool || width != 1 ? 0 : ((const float *)m->data)[row];
+    const float one = is_bool || width != 1 ? 0 : ((const float *)m->data)[at];
     for (int64_t i = 0; width == 1 && i < n; i++)
-        scores[i] = is_bool && !((const uint8_t *)m->data)[row] ? -INFINITY : scores[i] + one;
+        scores[i] = is_bool && !((const uint8_t *)m->data)[at] ? -INFINITY : scores[i] + one;
     if (width != 1 && is_bool)
-        forbid(scores, (const uint8_t *)m->data + row * width + first, reach);
+        forbid(scores, (const uint8_t *)m->data + at + first, reach);
     else if (width != 1)
-        add_floats(scores, (const float *)m->data + row * width + first, reach);
+        add_floats(scores, (const float *)m->data + at + first, reach);
     for (int64_t i = reach; i < n; i++)
         scores[i] = -INFINITY;
 }
@@ -152,15 +170,16 @@ static void weigh_row(const task *t, int64_t row, int64_t first, int64_t n)
     int64_t low = 0;
     int64_t high = 0;
     seen_by(t, query, &low, &high);
-    for (int64_t i = n; i < KEYS && i % VL; i++)
-        s[i] = 0;
+    const float *mask = a->mask ? float_mask_row(t, row, first, n) : NULL;
     for (int64_t i = 0; i < n; i += VL) {
         vf v = v_load(s + i) * a->scale;
         if (a->softcap > 0)
             v = a->softcap * v_tanh(v / a->softcap);
+        if (mask)
+            v += load_some(mask + i, n - i);
         v_store(s + i, v);
     }
-    if (a->mask)
+    if (a->mask && !mask)
         add_mask(t, t->first_head + row / t->n_queries, query, first, n, s);
     for (int64_t i = 0; i < n && first + i < low; i++)
         s[i] = -INFINITY;

@@ -28,35 +28,6 @@ typedef struct product {
 
 /* ---- the end of a block ---- */
 
-static ALWAYS_INLINE vf load_some(const float *p, int64_t n)
-{
-    return n >= VL ? v_load(p) : v_load_n(p, n);
-}
-
-static ALWAYS_INLINE void store_some(float *p, vf v, int64_t n)
-{
-    if (n >= VL)
-        v_store(p, v);
-    else
-        v_store_n(p, v, n);
-}
-
-static ALWAYS_INLINE vf tail_step(const cpu_tail_step *step, vf v, int64_t row, int64_t column, int64_t width,
-                                  int64_t left)
-{
-    switch (step->kind) {
-    case CPU_TAIL_ADD: return v + load_some(step->addend + row * width + column, left);
-    case CPU_TAIL_ADD_ROW: return v + load_some(step->addend + column, left);
-    case CPU_TAIL_RELU: return v_max(v_set(0), v);
-    case CPU_TAIL_GELU: return v_gelu(v);
-    case CPU_TAIL_GELU_TANH: return v_gelu_tanh(v);
-    case CPU_TAIL_SWISH: return v * v_sigmoid(v * step->alpha);
-    case CPU_TAIL_SIGMOID: return v_sigmoid(v);
-    case CPU_TAIL_TANH: return v_tanh(v);
-    default: return v;
-    }
-}
-
 static ALWAYS_INLINE vf add_c(const product *p, vf v, int64_t row, int64_t column, int64_t left)
 {
     const float *c = p->c + row * p->c_row + column * p->c_column;
@@ -74,7 +45,7 @@ static void finish_block(const product *p, int64_t row, int64_t rows, int64_t co
             if (p->c)
                 v = add_c(p, v, row + r, at, p->n - at);
             for (uint32_t s = 0; tail && s < tail->n_steps; s++)
-                v = tail_step(&tail->steps[s], v, row + r, at, p->n, p->n - at);
+                v = tail_step(&tail->steps[s], v, (row + r) * p->n + at, at, p->n - at);
             store_some(p->y + (row + r) * p->n + at, v, p->n - at);
         }
     }

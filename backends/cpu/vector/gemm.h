@@ -20,6 +20,10 @@
 #define TILE_ROWS 4
 #endif
 
+#ifndef AHEAD
+#define AHEAD 128  // rows of a panel between what is read and what is fetched
+#endif
+
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -32,7 +36,7 @@ static ALWAYS_INLINE int64_t panels_of(int64_t n)
 }
 
 /* Packs column panels [first, last) of B, whose element (k, n) is b[k * k_step + n * n_step]. */
-static void pack_panels(const float *b, int64_t k_step, int64_t n_step, int64_t k, int64_t n, int64_t first,
+static inline void pack_panels(const float *b, int64_t k_step, int64_t n_step, int64_t k, int64_t n, int64_t first,
                         int64_t last, float *out)
 {
     for (int64_t panel = first; panel < last; panel++) {
@@ -67,6 +71,9 @@ static ALWAYS_INLINE void block_sums(int rows, const float *a, int64_t a_step, c
     for (int64_t i = 0; i < k; i++) {
         const vf b0 = v_load(b);
         const vf b1 = v_load(b + VL);
+        // Weights come from memory; the processor looks ahead no further than a page.
+        __builtin_prefetch(b + AHEAD * PANEL, 0, 3);
+        __builtin_prefetch(b + AHEAD * PANEL + VL, 0, 3);
         b += PANEL;
         UNROLL
         for (int r = 0; r < rows; r++) {
@@ -132,6 +139,36 @@ static __attribute__((noinline)) void tile(int64_t rows, const float *a, int64_t
     BLOCK_CASE(14)
 #endif
     default: break;
+    }
+}
+
+/* Up to VL of the `n` > 0 elements that are left. */
+static ALWAYS_INLINE vf load_some(const float *p, int64_t n)
+{
+    return n >= VL ? v_load(p) : v_load_n(p, n);
+}
+
+static ALWAYS_INLINE void store_some(float *p, vf v, int64_t n)
+{
+    if (n >= VL)
+        v_store(p, v);
+    else
+        v_store_n(p, v, n);
+}
+
+/* One step of a tail for the elements from flat index `element` on, which stand at `column` of their row. */
+static ALWAYS_INLINE vf tail_step(const cpu_tail_step *step, vf v, int64_t element, int64_t column, int64_t left)
+{
+    switch (step->kind) {
+    case CPU_TAIL_ADD: return v + load_some(step->addend + element, left);
+    case CPU_TAIL_ADD_ROW: return v + load_some(step->addend + column, left);
+    case CPU_TAIL_RELU: return v_max(v_set(0), v);
+    case CPU_TAIL_GELU: return v_gelu(v);
+    case CPU_TAIL_GELU_TANH: return v_gelu_tanh(v);
+    case CPU_TAIL_SWISH: return v * v_sigmoid(v * step->alpha);
+    case CPU_TAIL_SIGMOID: return v_sigmoid(v);
+    case CPU_TAIL_TANH: return v_tanh(v);
+    default: return v;
     }
 }
 

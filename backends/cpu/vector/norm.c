@@ -39,6 +39,18 @@ static ALWAYS_INLINE vf first_lanes(vf v, int64_t n, float rest)
     return v;
 }
 
+static float row_sum(const float *x, int64_t n)
+{
+    vf sum[4] = {{0}};
+    int64_t i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL)
+        for (int u = 0; u < 4; u++)
+            sum[u] += v_load(x + i + u * VL);
+    for (; i < n; i += VL)
+        sum[0] += load_at(x + i, n - i);
+    return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
 /* Sums of x - origin and of its square; four at a time, so that rounding errors stay small. */
 static void row_moments(const float *x, int64_t n, float origin, float *out_sum, float *out_square)
 {
@@ -71,11 +83,10 @@ static void do_layer_norm(void *ctx, int64_t begin, int64_t end, int32_t worker)
     for (int64_t row = begin; row < end; row++) {
         const float *x = job->x + row * n;
         float *y = job->y + row * n;
-        float sum;
+        float rest;
         float square;
-        row_moments(x, n, 0, &sum, &square);
-        const float mean = sum / (float)n;
-        row_moments(x, n, mean, &sum, &square);
+        const float mean = row_sum(x, n) / (float)n;
+        row_moments(x, n, mean, &rest, &square);
         const float inverse = 1.0f / __builtin_sqrtf(square / (float)n + job->epsilon);
         for (int64_t i = 0; i < n; i += VL) {
             vf v = (load_at(x + i, n - i) - mean) * inverse * load_at(job->scale + i, n - i);

@@ -21,6 +21,14 @@ static ALWAYS_INLINE vf larger(vf a, vf b)
     return v_select((a > b) | (a != a), a, b);  // NaN of either side stays
 }
 
+static float largest_lane(vf a)
+{
+    float y = a[0];
+    for (int i = 1; i < VL; i++)
+        y = y > a[i] || y != y ? y : a[i];
+    return y;
+}
+
 static float reduce_row(const reduce_job *job, const float *x)
 {
     vf acc[4];
@@ -32,7 +40,7 @@ static float reduce_row(const reduce_job *job, const float *x)
         const vf v = v_load(x + i);
         acc[u] = job->is_max ? larger(acc[u], v) : acc[u] + (job->is_square ? v * v : v);
     }
-    float y = job->is_max ? v_largest(larger(larger(acc[0], acc[1]), larger(acc[2], acc[3])))
+    float y = job->is_max ? largest_lane(larger(larger(acc[0], acc[1]), larger(acc[2], acc[3])))
                           : v_sum((acc[0] + acc[1]) + (acc[2] + acc[3]));
     for (; i < job->n; i++) {
         if (job->is_max)

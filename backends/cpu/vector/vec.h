@@ -139,6 +139,9 @@ static ALWAYS_INLINE vf v_copysign(vf magnitude, vf sign)
 
 static ALWAYS_INLINE float v_sum(vf a)
 {
+#if CPU_VECTOR_BYTES == 64
+    return _mm512_reduce_add_ps((__m512)a);
+#endif
     float x[VL];
     v_store(x, a);
     for (int n = VL / 2; n; n /= 2)
@@ -147,8 +150,12 @@ static ALWAYS_INLINE float v_sum(vf a)
     return x[0];
 }
 
+/* Of vectors that hold NaN, some element. */
 static ALWAYS_INLINE float v_largest(vf a)
 {
+#if CPU_VECTOR_BYTES == 64
+    return _mm512_reduce_max_ps((__m512)a);
+#endif
     float x[VL];
     v_store(x, a);
     for (int n = VL / 2; n; n /= 2)
