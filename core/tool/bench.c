@@ -161,27 +161,12 @@ static void print_result(const parsed *args, const opened *o, const double *ms, 
            show_bytes(resident, b, sizeof b), show_bytes(arena, c, sizeof c), show_bytes(bound, d, sizeof d));
 }
 
-static maru_status measure(const parsed *args, opened *o, long long warmup, long long runs, double *ms,
-                           long long begin)
+/* The session's inputs are set and stay where they are until this returns. */
+static maru_status measure_session(const parsed *args, const opened *o, maru_session *session, double load_ms,
+                                   long long warmup, long long runs, double *ms)
 {
-    maru_session *session = NULL;
-    maru_model *model = NULL;
-    maru_status status = maru_script_model(o->script, &model);
-    if (status == MARU_OK)
-        status = maru_script_session(o->script, &session);
-    clear_progress();
-    if (status != MARU_OK)
-        return status;
-    const double load_ms = (double)(clock_ns() - begin) / 1e6;
-    const maru_graph *graph = maru_model_graph(model);
-    maru_tensor *tensors = calloc(maru_graph_input_count(graph) + 1, sizeof *tensors);
-    status = tensors ? set_inputs(args, graph, session, tensors) : MARU_RESOURCE_EXHAUSTED;
-    for (size_t i = 0; tensors && i < maru_graph_input_count(graph); i++)
-        maru_tensor_destroy(&tensors[i]);
-    free(tensors);
     const long long first = clock_ns();
-    if (status == MARU_OK)
-        status = maru_session_run(session, NULL);
+    maru_status status = maru_session_run(session, NULL);
     const double first_ms = (double)(clock_ns() - first) / 1e6;
     if (status == MARU_OK)
         status = time_runs(session, warmup, runs, ms);
@@ -199,6 +184,28 @@ static maru_status measure(const parsed *args, opened *o, long long warmup, long
     return status;
 }
 
+static maru_status measure(const parsed *args, opened *o, long long begin, long long warmup, long long runs, double *ms)
+{
+    maru_session *session = NULL;
+    maru_model *model = NULL;
+    maru_status status = maru_script_model(o->script, &model);
+    if (status == MARU_OK)
+        status = maru_script_session(o->script, &session);
+    clear_progress();
+    if (status != MARU_OK)
+        return status;
+    const double load_ms = (double)(clock_ns() - begin) / 1e6;
+    const maru_graph *graph = maru_model_graph(model);
+    maru_tensor *tensors = calloc(maru_graph_input_count(graph) + 1, sizeof *tensors);
+    status = tensors ? set_inputs(args, graph, session, tensors) : MARU_RESOURCE_EXHAUSTED;
+    if (status == MARU_OK)
+        status = measure_session(args, o, session, load_ms, warmup, runs, ms);
+    for (size_t i = 0; tensors && i < maru_graph_input_count(graph); i++)
+        maru_tensor_destroy(&tensors[i]);
+    free(tensors);
+    return status;
+}
+
 static int run(const parsed *args)
 {
     long long runs = 0, warmup = 0;
@@ -209,7 +216,7 @@ static int run(const parsed *args)
     const long long begin = clock_ns();
     maru_status status = ms ? open_script(args, &o) : MARU_RESOURCE_EXHAUSTED;
     if (status == MARU_OK)
-        status = measure(args, &o, warmup, runs, ms, begin);
+        status = measure(args, &o, begin, warmup, runs, ms);
     const int code = status == MARU_OK ? EXIT_OK : report_failure(status);
     close_script(&o);
     free(ms);
