@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * One claim for each node that a kernel takes, one reason for each other. The
- * host joins neighbours by itself; larger claims would gain nothing here.
+ * One claim for each node that a kernel takes, one reason for each other, and
+ * one more for each chain that the kernel of its first node runs whole.
  */
 
 #include "cpu.h"
@@ -28,6 +28,10 @@ typedef struct answer {
     int64_t *exprs;     // n_samples rows
     cpu_tensor *operands;
     uint32_t n_operands;
+    uint32_t n_nodes;   // in `nodes`
+    uint32_t *n_readers;
+    uint32_t *reader;
+    int takes_tail;     // the kernel of the claim that was added last
 } answer;
 
 static void drop(void *product)
@@ -49,14 +53,19 @@ static int prepare(answer *a)
         a->n_operands = operands > a->n_operands ? operands : a->n_operands;
     }
     uint32_t rows = a->n_samples ? a->n_samples : 1;
-    a->claims = cpu_arena_alloc(&a->arena, n, sizeof *a->claims);
-    a->nodes = cpu_arena_alloc(&a->arena, n, sizeof *a->nodes);
+    a->claims = cpu_arena_alloc(&a->arena, 2ull * n, sizeof *a->claims);  // each node alone, and chains
+    a->nodes = cpu_arena_alloc(&a->arena, (1ull + CPU_CHAIN_NODES) * n, sizeof *a->nodes);
     a->refusals = cpu_arena_alloc(&a->arena, n, sizeof *a->refusals);
-    a->numbers = cpu_arena_alloc(&a->arena, (uint64_t)n * rows, sizeof *a->numbers);
+    a->numbers = cpu_arena_alloc(&a->arena, 2ull * n * rows, sizeof *a->numbers);
     a->exprs = cpu_arena_alloc(&a->arena, (uint64_t)rows * graph->exprs.count, sizeof *a->exprs);
     a->operands = cpu_arena_alloc(&a->arena, a->n_operands, sizeof *a->operands);
-    if (!a->claims || !a->nodes || !a->refusals || !a->numbers || !a->exprs || !a->operands)
+    a->n_readers = cpu_arena_alloc(&a->arena, graph->values.count, sizeof *a->n_readers);
+    a->reader = cpu_arena_alloc(&a->arena, graph->values.count, sizeof *a->reader);
+    if (!a->claims || !a->nodes || !a->refusals || !a->numbers || !a->exprs || !a->operands || !a->n_readers ||
+        !a->reader)
         return 0;
+    cpu_count_readers(graph, a->n_readers);
+    cpu_find_readers(graph, a->reader);
     const maru_abi_array *samples = &a->request->samples;
     uint32_t n_symbols = graph->symbols.count;
     for (uint32_t row = 0; row < a->n_samples; row++)
@@ -164,11 +173,12 @@ static int add_claim(answer *a, uint32_t index, const cpu_ref_op *op)
         kernel = cpu_kernel_find(a->device, &call);
         costs[row] = cost_of(a, &call, kernel);
     }
+    a->takes_tail = kernel && (kernel->flags & CPU_KERNEL_TAKES_TAIL);
     uint32_t first = node->n_inputs ? cpu_operand(a->request->graph, node->first_input) : MARU_ABI_NO_INDEX;
     uint32_t dtype = first != MARU_ABI_NO_INDEX ? cpu_value(a->request->graph, first)->dtype.id : MARU_ABI_F32;
-    a->nodes[a->n_claims] = index;
+    a->nodes[a->n_nodes] = index;
     a->claims[a->n_claims] = (maru_abi_claim){
-        .first_node = a->n_claims,
+        .first_node = a->n_nodes++,
         .n_nodes = 1,
         .first_cost = a->n_claims * a->n_samples,
         .numeric = numeric_of(dtype, kernel),
@@ -177,6 +187,30 @@ static int add_claim(answer *a, uint32_t index, const cpu_ref_op *op)
     };
     a->n_claims++;
     return 1;
+}
+
+/* The product's claim again, for the chain that it begins: the same work, and what follows for nothing. */
+static void add_chain(answer *a, uint32_t index)
+{
+    const maru_abi_claim alone = a->claims[a->n_claims - 1];
+    cpu_chain chain;
+    uint32_t code = 0;
+    char why[256];
+    if (!a->takes_tail || !cpu_chain_find(a->request->graph, a->n_readers, a->reader, index, &chain))
+        return;
+    for (uint32_t i = 1; i < chain.n_nodes; i++)
+        if (!cpu_accept(a->request->graph, chain.nodes[i], &code, why, sizeof why))
+            return;
+    maru_abi_claim *claim = &a->claims[a->n_claims];
+    *claim = alone;
+    claim->first_node = a->n_nodes;
+    claim->n_nodes = chain.n_nodes;
+    claim->first_cost = a->n_claims * a->n_samples;
+    claim->flags &= ~(uint64_t)MARU_ABI_CLAIM_IN_PLACE;
+    memcpy(a->nodes + a->n_nodes, chain.nodes, chain.n_nodes * sizeof *chain.nodes);
+    memcpy(a->numbers + claim->first_cost, a->numbers + alone.first_cost, a->n_samples * sizeof *a->numbers);
+    a->n_nodes += chain.n_nodes;
+    a->n_claims++;
 }
 
 static int add_refusal(answer *a, uint32_t index, uint32_t code, const char *why)
@@ -195,8 +229,10 @@ static int look_at(answer *a, uint32_t index)
     const cpu_ref_op *op = cpu_accept(a->request->graph, index, &code, why, sizeof why);
     if (!op)
         return add_refusal(a, index, code, why);
-    if (add_claim(a, index, op))
+    if (add_claim(a, index, op)) {
+        add_chain(a, index);
         return 1;
+    }
     return add_refusal(a, index, MARU_ABI_REFUSE_SHAPE, "a tensor of it has too many elements");
 }
 
@@ -227,7 +263,7 @@ maru_abi_status cpu_claim_take(maru_abi_job *job, maru_abi_claims *out, maru_abi
     maru_abi_claims claims = {
         .head = MARU_ABI_HEAD(maru_abi_claims),
         .claims = {a->claims, a->n_claims, sizeof *a->claims},
-        .nodes = {a->nodes, a->n_claims, sizeof *a->nodes},
+        .nodes = {a->nodes, a->n_nodes, sizeof *a->nodes},
         .numbers = {a->numbers, a->n_claims * a->n_samples, sizeof *a->numbers},
         .refusals = {a->refusals, a->n_refusals, sizeof *a->refusals},
     };

@@ -165,14 +165,45 @@ void cpu_eval_exprs(const maru_abi_graph *graph, const int64_t *symbol_values, i
 
 /* ---- kernels ---------------------------------------------------------------- */
 
+/* What is done to each element of an output before it is stored: nodes that follow, fused. */
+enum {
+    CPU_TAIL_ADD = 1,      // addend [element]
+    CPU_TAIL_ADD_ROW = 2,  // addend [element mod the output's last dim]
+    CPU_TAIL_RELU = 3,
+    CPU_TAIL_GELU = 4,
+    CPU_TAIL_GELU_TANH = 5,
+    CPU_TAIL_SWISH = 6,    // with alpha
+    CPU_TAIL_SIGMOID = 7,
+    CPU_TAIL_TANH = 8
+};
+
+#define CPU_TAIL_STEPS 3
+
+typedef struct cpu_tail_step {
+    uint32_t kind;        // CPU_TAIL_*
+    float alpha;
+    uint32_t addend_value;  // of the graph; MARU_ABI_NO_INDEX: none
+    const float *addend;    // in a run
+} cpu_tail_step;
+
+typedef struct cpu_tail {
+    uint32_t n_steps;
+    cpu_tail_step steps[CPU_TAIL_STEPS];
+} cpu_tail;
+
 /* What a kernel that is better than the reference may use beside its call. */
 typedef struct cpu_team {
     const maru_abi_host *host;  // parallel_for
     uint32_t isa;
     void *scratch;              // as many bytes as the kernel's scratch() said
+    const cpu_tail *tail;       // NULL: none; never for a kernel without CPU_KERNEL_TAKES_TAIL
 } cpu_team;
 
 typedef maru_abi_status (*cpu_kernel_fn)(cpu_call *call, const cpu_team *team);
+
+enum {
+    CPU_KERNEL_TAKES_TAIL = 1u << 0  // it applies team->tail
+};
 
 /* A kernel that is better than the reference of the same op for some calls. */
 typedef struct cpu_kernel {
@@ -182,6 +213,7 @@ typedef struct cpu_kernel {
     uint32_t isa;         // CPU_ISA_* it needs, all of them
     int32_t priority;     // of those that take a call, the highest runs
     uint32_t gflops;      // for estimates: products and sums per ns of one thread
+    uint32_t flags;       // CPU_KERNEL_*
     cpu_kernel_fn fn;
     /* Whether it takes a call of these dtypes, dims and attributes; there is no data yet. NULL: every one. */
     int (*takes)(const cpu_call *call);
@@ -194,6 +226,45 @@ extern const cpu_kernel *const cpu_vector_tables[];
 
 /* The best for this call on this device; NULL: the reference. */
 const cpu_kernel *cpu_kernel_find(const maru_abi_device *device, const cpu_call *call);
+
+/* How kernels of an op want a constant operand; some kernel takes that form whatever the other dims are. */
+typedef struct cpu_packing {
+    const char *domain;
+    const char *op;
+    uint32_t input;
+    uint32_t isa;
+    int32_t priority;
+    /* 0: not this one. Of the call only dtypes, attributes and the dims of the constant are known. */
+    uint32_t (*layout)(const cpu_call *call);
+    uint64_t (*bytes)(const cpu_tensor *constant, uint32_t layout);
+    void (*pack)(const cpu_tensor *constant, uint32_t layout, void *out);
+} cpu_packing;
+
+/* Ended by a row without an op, as the list of tables by NULL. */
+extern const cpu_packing *const cpu_packing_tables[];
+
+/* NULL: as it is. */
+const cpu_packing *cpu_packing_find(const maru_abi_device *device, const cpu_call *call, uint32_t input,
+                                    uint32_t *out_layout);
+
+/* ---- chains: nodes that one kernel runs --------------------------------------- */
+
+#define CPU_CHAIN_NODES 8
+
+/* A product, then views and elementwise nodes of its result that nothing else reads. */
+typedef struct cpu_chain {
+    uint32_t n_nodes;
+    uint32_t nodes[CPU_CHAIN_NODES];  // ascending; the product first
+    cpu_tail tail;
+} cpu_chain;
+
+/* How often each value is read, by nodes, as an output or as a state's end: `out` has room for every value. */
+void cpu_count_readers(const maru_abi_graph *graph, uint32_t *out);
+/* The one node that reads each value, or any of several: `out` has room for every value. */
+void cpu_find_readers(const maru_abi_graph *graph, uint32_t *out);
+/* The longest chain that begins at `node`; 0 if there is none of two nodes or more. chain.c */
+int cpu_chain_find(const maru_abi_graph *graph, const uint32_t *n_readers, const uint32_t *reader, uint32_t node,
+                   cpu_chain *out);
 
 /*
  * Whether the node can be run: its operator, version, attributes and dtypes

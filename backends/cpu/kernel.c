@@ -33,6 +33,26 @@ const cpu_kernel *cpu_kernel_find(const maru_abi_device *device, const cpu_call 
     return best;
 }
 
+const cpu_packing *cpu_packing_find(const maru_abi_device *device, const cpu_call *call, uint32_t input,
+                                    uint32_t *out_layout)
+{
+    const maru_abi_node *node = call->attrs.node;
+    const cpu_packing *best = NULL;
+    for (size_t table = 0; device->has_vector_kernels && cpu_packing_tables[table]; table++) {
+        for (const cpu_packing *p = cpu_packing_tables[table]; p->op; p++) {
+            if ((p->isa & ~device->isa) != 0 || p->input != input || strcmp(p->op, node->op) != 0 ||
+                strcmp(p->domain, node->domain) != 0 || (best && best->priority >= p->priority))
+                continue;
+            const uint32_t layout = p->layout(call);
+            if (layout) {
+                best = p;
+                *out_layout = layout;
+            }
+        }
+    }
+    return best;
+}
+
 /* ---- what is known --------------------------------------------------------------- */
 
 static int has_name(const char *names, const char *name)

@@ -212,6 +212,128 @@ static void bind_constants(maru_abi_program *p)
     }
 }
 
+/* ---- packed constants ------------------------------------------------------------- */
+
+/* Dims that are constant; 0 for the others. */
+static void describe_constant_dims(const maru_abi_graph *graph, uint32_t value, cpu_tensor *out)
+{
+    const maru_abi_value *v = cpu_value(graph, value);
+    *out = (cpu_tensor){.dtype = v->dtype.id, .rank = v->rank, .count = 1};
+    for (uint32_t d = 0; d < v->rank; d++) {
+        const int64_t dim = *MARU_ABI_AT(int64_t, graph->dims, v->first_dim + d);
+        out->dims[d] = dim > 0 ? dim : 0;
+        out->count *= out->dims[d];
+    }
+}
+
+/* The form in which the node wants its input; NULL: dense. */
+static const cpu_packing *packing_of(const maru_abi_program *p, uint32_t index, uint32_t input, uint32_t *out_layout)
+{
+    const maru_abi_node *node = cpu_node(&p->graph, index);
+    cpu_tensor operands[4] = {{0}};
+    if (node->n_inputs > 4)
+        return NULL;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const uint32_t value = cpu_operand(&p->graph, node->first_input + i);
+        if (value != MARU_ABI_NO_INDEX)
+            describe_constant_dims(&p->graph, value, &operands[i]);
+    }
+    const cpu_call call = {.attrs = {&p->graph, node}, .in = operands, .n_in = node->n_inputs};
+    return cpu_packing_find(p->device, &call, input, out_layout);
+}
+
+/* Packs a constant if all that read it want the same form. */
+static void choose_packing(maru_abi_program *p, uint32_t value)
+{
+    const cpu_packing *common = NULL;
+    uint32_t common_layout = 0;
+    for (uint32_t n = 0; n < p->graph.nodes.count; n++) {
+        const maru_abi_node *node = cpu_node(&p->graph, n);
+        for (uint32_t i = 0; i < node->n_inputs; i++) {
+            if (cpu_operand(&p->graph, node->first_input + i) != value)
+                continue;
+            uint32_t layout = 0;
+            const cpu_packing *packing = packing_of(p, n, i, &layout);
+            if (!packing || (common && layout != common_layout))
+                return;
+            common = packing;
+            common_layout = layout;
+        }
+    }
+    if (!common)
+        return;
+    const uint32_t constant = cpu_value(&p->graph, value)->source;
+    cpu_tensor t;
+    describe_constant_dims(&p->graph, value, &t);
+    p->layout_of[value] = common_layout;
+    p->packings[constant] = common;
+    p->uses[constant] =
+        (maru_abi_constant_use){MARU_ABI_CONSTANT_PACKED, common_layout, common->bytes(&t, common_layout)};
+}
+
+static void choose_packings(maru_abi_program *p)
+{
+    const maru_abi_graph *graph = &p->graph;
+    for (uint32_t c = 0; c < graph->constants.count; c++) {
+        uint32_t n_values = 0;
+        uint32_t last = 0;
+        for (uint32_t i = 0; i < graph->values.count; i++) {
+            if (cpu_value(graph, i)->kind == MARU_ABI_VALUE_CONSTANT && cpu_value(graph, i)->source == c) {
+                n_values++;
+                last = i;
+            }
+        }
+        if (p->uses[c].how == MARU_ABI_CONSTANT_PLAIN && n_values == 1 && !is_output(graph, last))
+            choose_packing(p, last);
+    }
+}
+
+static maru_abi_status pack(maru_abi_program *program, uint32_t constant, const void *data, void *dst,
+                            maru_abi_error *error)
+{
+    const cpu_packing *packing = constant < program->graph.constants.count ? program->packings[constant] : NULL;
+    if (!packing)
+        return cpu_fail(error, MARU_ABI_INVALID_ARGUMENT, "constant %u is not packed", constant);
+    for (uint32_t i = 0; i < program->graph.values.count; i++) {
+        const maru_abi_value *value = cpu_value(&program->graph, i);
+        if (value->kind != MARU_ABI_VALUE_CONSTANT || value->source != constant)
+            continue;
+        cpu_tensor t;
+        describe_constant_dims(&program->graph, i, &t);
+        t.data = (void *)(uintptr_t)data;
+        packing->pack(&t, program->layout_of[i], dst);
+        break;
+    }
+    return MARU_ABI_OK;
+}
+
+/* ---- chains -------------------------------------------------------------------------- */
+
+static int find_chains(maru_abi_program *p)
+{
+    const maru_abi_graph *graph = &p->graph;
+    uint32_t *n_readers = cpu_arena_alloc(&p->arena, graph->values.count, sizeof *n_readers);
+    uint32_t *reader = cpu_arena_alloc(&p->arena, graph->values.count, sizeof *reader);
+    if (!n_readers || !reader)
+        return 0;
+    cpu_count_readers(graph, n_readers);
+    cpu_find_readers(graph, reader);
+    for (uint32_t i = 0; i < graph->nodes.count; i++)
+        p->chain_of[i] = MARU_ABI_NO_INDEX;
+    for (uint32_t i = 0; i < graph->nodes.count; i++) {
+        cpu_chain *chain = &p->chains[p->n_chains];
+        if (!cpu_chain_find(graph, n_readers, reader, i, chain))
+            continue;
+        int is_free = 1;
+        for (uint32_t k = 0; k < chain->n_nodes; k++)
+            is_free = is_free && p->chain_of[chain->nodes[k]] == MARU_ABI_NO_INDEX;
+        for (uint32_t k = 0; is_free && k < chain->n_nodes; k++)
+            p->chain_of[chain->nodes[k]] = p->n_chains;
+        p->n_chains += (uint32_t)is_free;
+    }
+    return 1;
+}
+
 /* True dims come in the order of the outputs; a value inside has none, so nobody could read its elements. */
 static maru_abi_status bind_true_dims(maru_abi_program *p, maru_abi_error *error)
 {
@@ -269,7 +391,12 @@ static maru_abi_status build(maru_abi_program *p, const maru_abi_graph *graph, m
     p->true_dims_of = cpu_arena_alloc(arena, graph->nodes.count, sizeof *p->true_dims_of);
     p->uses = cpu_arena_alloc(arena, graph->constants.count, sizeof *p->uses);
     p->passes = cpu_arena_alloc(arena, graph->outputs.count, sizeof *p->passes);
-    if (!p->ops || !p->binding_of || !p->true_dims_of || !p->uses || !p->passes)
+    p->layout_of = cpu_arena_alloc(arena, graph->values.count, sizeof *p->layout_of);
+    p->packings = cpu_arena_alloc(arena, graph->constants.count, sizeof *p->packings);
+    p->chains = cpu_arena_alloc(arena, graph->nodes.count, sizeof *p->chains);
+    p->chain_of = cpu_arena_alloc(arena, graph->nodes.count, sizeof *p->chain_of);
+    if (!p->ops || !p->binding_of || !p->true_dims_of || !p->uses || !p->passes || !p->layout_of || !p->packings ||
+        !p->chains || !p->chain_of)
         return cpu_no_memory(error, "a program");
     for (uint32_t i = 0; i < graph->attrs.count; i++) {
         const maru_abi_attr *attr = MARU_ABI_AT(maru_abi_attr, graph->attrs, i);
@@ -286,6 +413,9 @@ static maru_abi_status build(maru_abi_program *p, const maru_abi_graph *graph, m
         return status;
     bind_values(p);
     bind_constants(p);
+    choose_packings(p);
+    if (!find_chains(p))
+        return cpu_no_memory(error, "a program");
     return bind_true_dims(p, error);
 }
 
@@ -352,6 +482,8 @@ static maru_abi_status describe_all(const maru_abi_program *p, const int64_t *ex
         if (value != MARU_ABI_NO_INDEX && !cpu_describe(&p->graph, value, expr_values, &bound->operands[i]))
             return cpu_fail(error, MARU_ABI_OUT_OF_RANGE, "value '%s' has too many elements",
                             cpu_value(&p->graph, value)->name);
+        if (value != MARU_ABI_NO_INDEX)
+            bound->operands[i].layout = p->layout_of[value];
     }
     return MARU_ABI_OK;
 }
@@ -368,6 +500,14 @@ static cpu_call call_of(const maru_abi_program *p, const maru_abi_bound *bound, 
     };
 }
 
+/* Whether the node's result is never stored. */
+static int is_inside_chain(const maru_abi_program *p, const maru_abi_bound *bound, uint32_t node)
+{
+    const uint32_t chain = p->chain_of[node];
+    return chain != MARU_ABI_NO_INDEX && bound->is_fused[chain] &&
+           p->chains[chain].nodes[p->chains[chain].n_nodes - 1] != node;
+}
+
 /* Chooses kernels, and lays out values inside, then scratch memory, then descriptions. */
 static void lay_out(const maru_abi_program *p, maru_abi_bound *bound)
 {
@@ -379,6 +519,9 @@ static void lay_out(const maru_abi_program *p, maru_abi_bound *bound)
         const maru_abi_node *node = cpu_node(&p->graph, n);
         cpu_call call = call_of(p, bound, n);
         bound->kernels[n] = cpu_kernel_find(p->device, &call);
+        const uint32_t chain = p->chain_of[n];
+        if (chain != MARU_ABI_NO_INDEX && p->chains[chain].nodes[0] == n)
+            bound->is_fused[chain] = bound->kernels[n] && (bound->kernels[n]->flags & CPU_KERNEL_TAKES_TAIL);
         if (bound->kernels[n] && bound->kernels[n]->scratch) {
             uint64_t bytes = bound->kernels[n]->scratch(&call, host->thread_count(host->ctx));
             scratch = bytes > scratch ? bytes : scratch;
@@ -386,7 +529,8 @@ static void lay_out(const maru_abi_program *p, maru_abi_bound *bound)
         most = node->n_inputs + node->n_outputs > most ? node->n_inputs + node->n_outputs : most;
         for (uint32_t i = 0; i < node->n_outputs && values < LARGEST_WORKSPACE; i++) {
             uint32_t value = cpu_operand(&p->graph, node->first_output + i);
-            if (value == MARU_ABI_NO_INDEX || p->binding_of[value] != MARU_ABI_NO_INDEX)
+            if (value == MARU_ABI_NO_INDEX || p->binding_of[value] != MARU_ABI_NO_INDEX ||
+                is_inside_chain(p, bound, n))
                 continue;
             bound->offset_of[value] = values;
             values += round_up(cpu_tensor_bytes(&call.out[i]));
@@ -412,7 +556,8 @@ static maru_abi_status fill_bound(const maru_abi_program *p, const int64_t *expr
     bound->operands = cpu_arena_alloc(arena, p->graph.operands.count, sizeof *bound->operands);
     bound->offset_of = cpu_arena_alloc(arena, p->graph.values.count, sizeof *bound->offset_of);
     bound->kernels = cpu_arena_alloc(arena, p->graph.nodes.count, sizeof *bound->kernels);
-    if (!bound->operands || !bound->offset_of || !bound->kernels)
+    bound->is_fused = cpu_arena_alloc(arena, p->n_chains, sizeof *bound->is_fused);
+    if (!bound->operands || !bound->offset_of || !bound->kernels || !bound->is_fused)
         return cpu_no_memory(error, "binding a program");
     maru_abi_status status = describe_all(p, expr_values, bound, error);
     if (status != MARU_ABI_OK)
@@ -459,4 +604,5 @@ const maru_abi_graph_fns cpu_graph_fns = {
     .program_info = program_info,
     .program_bind = program_bind,
     .bound_destroy = bound_destroy,
+    .pack = pack,
 };

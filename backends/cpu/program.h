@@ -23,6 +23,11 @@ struct maru_abi_program {
     uint32_t *binding_of;        // per value; MARU_ABI_NO_INDEX: in the workspace
     uint32_t *true_dims_of;      // per node: where its data-dependent output's begin; MARU_ABI_NO_INDEX: none
     maru_abi_constant_use *uses;
+    uint32_t *layout_of;         // per value: a packed constant's
+    const cpu_packing **packings; // per constant; NULL: as it is
+    cpu_chain *chains;
+    uint32_t *chain_of;          // per node; MARU_ABI_NO_INDEX: alone
+    uint32_t n_chains;
     cpu_pass *passes;
     uint32_t n_passes;
     uint32_t n_bound;            // bindings before the workspace
@@ -35,6 +40,7 @@ struct maru_abi_bound {
     cpu_tensor *operands;        // per operand of the graph, without data
     uint64_t *offset_of;         // per value: in the workspace
     const cpu_kernel **kernels;  // per node; NULL: the reference
+    uint8_t *is_fused;           // per chain: its product's kernel runs it, after all its operands are there
     uint64_t scratch;            // where the scratch memory of kernels begins in the workspace
     uint64_t descriptions;       // where descriptions begin there, if a node has many operands
     uint64_t workspace_bytes;

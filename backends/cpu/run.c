@@ -65,7 +65,9 @@ static maru_abi_status fail_node(const maru_abi_run *run, uint32_t index, maru_a
     return status;
 }
 
-static maru_abi_status run_node(const maru_abi_run *run, uint32_t index, cpu_tensor *operands, maru_abi_error *error)
+/* `tail` is what the node's chain adds and `last` the node whose output it makes; else NULL and the node. */
+static maru_abi_status run_node(const maru_abi_run *run, uint32_t index, const cpu_tail *tail, uint32_t last,
+                                cpu_tensor *operands, maru_abi_error *error)
 {
     const maru_abi_program *p = run->program;
     const maru_abi_node *node = cpu_node(&p->graph, index);
@@ -82,16 +84,38 @@ static maru_abi_status run_node(const maru_abi_run *run, uint32_t index, cpu_ten
     };
     fill_operands(run, node->first_input, node->n_inputs, operands);
     fill_operands(run, node->first_output, node->n_outputs, call.out);
+    if (last != index)
+        call.out[0].data = memory_of(run, cpu_operand(&p->graph, cpu_node(&p->graph, last)->first_output));
     call.true_dims = true_dims_of(run, index, &call);
     maru_abi_status status;
     if (kernel) {
         char *workspace = workspace_of(run);
-        cpu_team team = {p->device->plugin->host, p->device->isa, workspace ? workspace + run->bound->scratch : NULL};
+        cpu_team team = {p->device->plugin->host, p->device->isa, workspace ? workspace + run->bound->scratch : NULL,
+                         tail};
         status = kernel->fn(&call, &team);
     } else {
         status = p->ops[index]->fn(&call);
     }
     return status == MARU_ABI_OK ? status : fail_node(run, index, status, message, error);
+}
+
+/* A fused chain runs where its last node stands, when all its operands are there. */
+static maru_abi_status run_chain(const maru_abi_run *run, const cpu_chain *chain, cpu_tensor *operands,
+                                 maru_abi_error *error)
+{
+    cpu_tail tail = chain->tail;
+    for (uint32_t i = 0; i < tail.n_steps; i++) {
+        if (tail.steps[i].addend_value != MARU_ABI_NO_INDEX)
+            tail.steps[i].addend = memory_of(run, tail.steps[i].addend_value);
+    }
+    return run_node(run, chain->nodes[0], &tail, chain->nodes[chain->n_nodes - 1], operands, error);
+}
+
+/* The fused chain that the node belongs to; NULL: none. */
+static const cpu_chain *chain_of(const maru_abi_run *run, uint32_t node)
+{
+    const uint32_t chain = run->program->chain_of[node];
+    return chain != MARU_ABI_NO_INDEX && run->bound->is_fused[chain] ? &run->program->chains[chain] : NULL;
 }
 
 /* Outputs that no node makes. A state's input and output are one memory already. */
@@ -115,12 +139,16 @@ maru_abi_status cpu_run(const maru_abi_run *run, maru_abi_error *error)
 {
     const maru_abi_program *p = run->program;
     for (uint32_t i = 0; i < p->graph.nodes.count; i++) {
+        const cpu_chain *chain = chain_of(run, i);
+        if (chain && chain->nodes[chain->n_nodes - 1] != i)
+            continue;
         const maru_abi_node *node = cpu_node(&p->graph, i);
         cpu_tensor few[CPU_STACK_OPERANDS];
         cpu_tensor *operands = few;
         if (node->n_inputs + node->n_outputs > CPU_STACK_OPERANDS)
             operands = (cpu_tensor *)(void *)(workspace_of(run) + run->bound->descriptions);
-        maru_abi_status status = run_node(run, i, operands, error);
+        maru_abi_status status =
+            chain ? run_chain(run, chain, operands, error) : run_node(run, i, NULL, i, operands, error);
         if (status != MARU_ABI_OK)
             return status;
     }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES = 1024, WHERE_BYTES = 96 };
+enum { MESSAGE_BYTES = 8192, WHERE_BYTES = 96 };
 
 typedef struct error_record {
     char message[MESSAGE_BYTES];

@@ -180,13 +180,29 @@ static maru_status open_folder(maru_weights_file *file, const char *folder)
     return status;
 }
 
+/* Whatever its name: a header's length that fits the file, and then a JSON object. */
+static bool looks_like_safetensors(const char *path)
+{
+    maru_os_map map = {0};
+    if (maru_os_map_file(path, &map) != MARU_OK) {
+        maru_error_clear();
+        return false;
+    }
+    uint64_t length = 0;
+    for (int i = 7; i >= 0 && map.bytes > 8; i--)
+        length = length << 8 | map.data[i];
+    const bool looks = map.bytes > 8 && length > 0 && length <= map.bytes - 8 && map.data[8] == '{';
+    maru_os_unmap_file(&map);
+    return looks;
+}
+
 static maru_status open_path(maru_weights_file *file, const char *path)
 {
     if (maru_os_is_dir(path))
         return open_folder(file, path);
     if (maru_ends_with(path, index_ending))
         return maru_safetensors_read_index(file, path);
-    if (maru_ends_with(path, file_ending))
+    if (maru_ends_with(path, file_ending) || looks_like_safetensors(path))
         return maru_safetensors_read_file(file, path);
     if (!maru_os_is_file(path))
         return maru_fail(MARU_NOT_FOUND, "%s: there is no such file or folder of weights", path);

@@ -95,7 +95,8 @@ uint32_t maru_check_dims(lua_State *L, int index, int64_t dims[MARU_MAX_RANK])
         int ok = 0;
         dims[i] = lua_tointegerx(L, -1, &ok);
         if (!ok || dims[i] < 0)
-            maru_raise_text(L, MARU_INVALID_ARGUMENT, "a dim must be a whole number, not %s", luaL_tolstring(L, -1, NULL));
+            maru_raise_text(L, MARU_INVALID_ARGUMENT, "a dim must be a whole number, not %s",
+                            luaL_tolstring(L, -1, NULL));
         lua_pop(L, 1);
     }
     return (uint32_t)n;
@@ -132,7 +133,8 @@ static void require_plain(lua_State *L, const maru_tensor *t)
 {
     const maru_dtype_info *info = maru_dtype_get_info(t->dtype);
     if (!info || info->kind == MARU_CLASS_BLOCK)
-        maru_raise_text(L, MARU_UNSUPPORTED, "the elements of a tensor of %s cannot be read", maru_dtype_name(t->dtype));
+        maru_raise_text(L, MARU_UNSUPPORTED, "the elements of a tensor of %s cannot be read",
+                        maru_dtype_name(t->dtype));
 }
 
 /* The flat position of the indices from `from` on, as many as the rank. */
@@ -144,8 +146,8 @@ static int64_t element_at(lua_State *L, const maru_tensor *t, int from)
         int64_t at = luaL_checkinteger(L, from + (int)d);
         at += at < 0 ? t->dims[d] : 0;
         if (at < 0 || at >= t->dims[d])
-            maru_raise_text(L, MARU_OUT_OF_RANGE, "position %I of axis %d, which has %I", luaL_checkinteger(L, from + (int)d),
-                            (int)d, (lua_Integer)t->dims[d]);
+            maru_raise_text(L, MARU_OUT_OF_RANGE, "position %I of axis %d, which has %I",
+                            luaL_checkinteger(L, from + (int)d), (int)d, (lua_Integer)t->dims[d]);
         flat = flat * t->dims[d] + at;
     }
     return flat;
@@ -173,7 +175,8 @@ static int tensor_item(lua_State *L)
     const maru_tensor *t = maru_check_tensor(L, 1);
     require_plain(L, t);
     if (maru_tensor_count(t) != 1)
-        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "item: the tensor has %I elements", (lua_Integer)maru_tensor_count(t));
+        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "item: the tensor has %I elements",
+                               (lua_Integer)maru_tensor_count(t));
     maru_push_element(L, t, 0);
     return 1;
 }

@@ -39,7 +39,10 @@ void maru_count_tensor(lua_State *L, maru_host_tensor *host);
 maru_host_tensor *maru_test_tensor(lua_State *L, int index);
 maru_tensor *maru_check_tensor(lua_State *L, int index);
 
-/* Pushes the tensor made of a number, a nested table or a tensor at `index`; MARU_DTYPE_NONE: i64 for whole numbers, else f32. */
+/*
+ * Pushes the tensor made of a number, a nested table or a tensor at `index`. MARU_DTYPE_NONE: i64 for whole numbers,
+ * else f32.
+ */
 maru_tensor *maru_push_as_tensor(lua_State *L, int index, maru_dtype dtype);
 /* Pushes element `i` as a number: an integer for integer dtypes, a boolean for bool. */
 void maru_push_element(lua_State *L, const maru_tensor *t, int64_t i);

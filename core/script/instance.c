@@ -74,7 +74,7 @@ static const char *push_fetched(lua_State *L, const char *name)
     return lua_tostring(L, -1);
 }
 
-/* Pushes the path of the weights, or nil: what was given, the script's folder, what the script names, what was fetched. */
+/* Pushes the path of the weights, or nil: given, in the script's folder, named by the script, or fetched. */
 static void push_weights_path(lua_State *L, const maru_instance *m, const maru_instance_params *params, int description)
 {
     if (params->weights) {
@@ -210,7 +210,8 @@ static void push_options(lua_State *L, int description, int settings)
     lua_pushnil(L);
     while (lua_next(L, described)) {
         if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TTABLE)
-            maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: options are { name = { default = ..., doc = ... } }");
+            maru_raise_text(L, MARU_INVALID_ARGUMENT,
+                            "maru.model: options are { name = { default = ..., doc = ... } }");
         lua_getfield(L, -1, "default");
         lua_setfield(L, options, lua_tostring(L, -3));
         lua_pop(L, 1);
@@ -384,7 +385,8 @@ static int model_tokenizer(lua_State *L)
     const maru_instance *m = maru_check_instance(L, 1);
     const char *name = luaL_optstring(L, 2, NULL);
     if (!m->folder && m->fetch)
-        return maru_raise_text(L, MARU_NOT_FOUND, "there are no weights: give --weights, or run: maru fetch %s", m->fetch);
+        return maru_raise_text(L, MARU_NOT_FOUND, "there are no weights: give --weights, or run: maru fetch %s",
+                               m->fetch);
     maru_push_fields(L, 1);
     lua_pushfstring(L, "tokenizer:%s", name ? name : "");
     lua_pushvalue(L, -1);

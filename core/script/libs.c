@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "script/sandbox.h"
@@ -31,11 +32,30 @@ static int base_pcall(lua_State *L)
     return finish_pcall(L, status, 0);
 }
 
-/* pcall(f, handler, ...): the stack becomes f, handler, true, f, ... */
+/*
+ * A handler runs where the error was raised. If that was the counting hook, no hook would run in the handler, and
+ * nothing could end it.
+ */
+static int guarded_handler(lua_State *L)
+{
+    const maru_sandbox *s = maru_sandbox_of(L);
+    lua_settop(L, 1);
+    if (s && s->is_over)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* xpcall(f, handler, ...): the stack becomes f, handler, true, f, ... */
 static int base_xpcall(lua_State *L)
 {
     const int n = lua_gettop(L);
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, guarded_handler, 1);
+    lua_replace(L, 2);
     lua_pushboolean(L, 1);
     lua_pushvalue(L, 1);
     lua_rotate(L, 3, 2);
@@ -74,6 +94,52 @@ static int coroutine_make(lua_State *L)
     lua_insert(L, 1);
     lua_call(L, n, LUA_MULTRET);
     return lua_gettop(L);
+}
+
+/* Moves the results of a coroutine, or raises its error. */
+static int resume_wrapped(lua_State *L, lua_State *thread)
+{
+    int n_results = 0;
+    const int n = lua_gettop(L);
+    if (!lua_checkstack(thread, n))
+        return luaL_error(L, "too many arguments to resume");
+    if (lua_status(thread) == LUA_OK && lua_gettop(thread) == 0)
+        return luaL_error(L, "cannot resume dead coroutine");
+    lua_xmove(L, thread, n);
+    int status = lua_resume(thread, L, n, &n_results);
+    if (status == LUA_OK || status == LUA_YIELD) {
+        luaL_checkstack(L, n_results + 1, "too many results to resume");
+        lua_xmove(thread, L, n_results);
+        return n_results;
+    }
+    const maru_sandbox *s = maru_sandbox_of(L);
+    // What it meant to close stays open when a limit was reached: those functions would run without the hook.
+    if (!(s && s->is_over) && status != LUA_ERRMEM)
+        status = lua_resetthread(thread);
+    lua_xmove(thread, L, 1);
+    maru_sandbox_pass_on(L, status);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        luaL_where(L, 1);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    }
+    return lua_error(L);
+}
+
+static int wrapped(lua_State *L)
+{
+    return resume_wrapped(L, lua_tothread(L, lua_upvalueindex(1)));
+}
+
+static int coroutine_wrap(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    maru_sandbox_charge(L, NEW_THREAD_STEPS);
+    lua_State *thread = lua_newthread(L);
+    lua_pushvalue(L, 1);
+    lua_xmove(L, thread, 1);
+    lua_pushcclosure(L, wrapped, 1);
+    return 1;
 }
 
 /* ---- base ---- */
@@ -278,7 +344,8 @@ static void open_coroutine(lua_State *L)
 {
     luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 1);
     wrap(L, "create", coroutine_make, 0);
-    wrap(L, "wrap", coroutine_make, 0);
+    lua_pushcfunction(L, coroutine_wrap);
+    lua_setfield(L, -2, "wrap");
     wrap(L, "resume", coroutine_guard, 0);
     wrap(L, "close", coroutine_guard, 0);
     lua_pop(L, 1);

@@ -208,7 +208,8 @@ static size_t read_attrs(lua_State *L, int index, const maru_op_summary *op, mar
         }
         const char kind = attr_kind(op, name);
         if (!kind)
-            maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s has no attribute '%s'; it has \"%s\"", op->name, name, op->attrs);
+            maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s has no attribute '%s'; it has \"%s\"", op->name, name,
+                            op->attrs);
         if (n == MARU_MAX_ATTRS)
             maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s: too many attributes", op->name);
         attrs[n] = (maru_attribute){.name = name};

@@ -116,7 +116,8 @@ int maru_raise_text(lua_State *L, maru_status status, const char *fmt, ...)
 maru_status maru_error_from_lua(lua_State *L, int lua_status)
 {
     maru_status status = MARU_INVALID_ARGUMENT;
-    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the script raised a value that is no text";
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                                                      : "the script raised a value that is no text";
     const maru_sandbox *sandbox = maru_sandbox_of(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &last_text_key);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &last_code_key);
@@ -126,6 +127,8 @@ maru_status maru_error_from_lua(lua_State *L, int lua_status)
         status = (maru_status)lua_tointeger(L, -1);
     if (lua_status == LUA_ERRMEM)
         text = "out of memory: the script reached its memory limit";
+    if (sandbox && sandbox->is_over && sandbox->message[0])
+        text = sandbox->message;
     maru_error_set(status, text);
     lua_pop(L, 3);
     return status;

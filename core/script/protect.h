@@ -46,7 +46,7 @@ int maru_raise_text(lua_State *L, maru_status status, const char *fmt, ...);
 /* The host's side: what a failed lua_pcall left on the stack becomes the thread's error; pops it. */
 maru_status maru_error_from_lua(lua_State *L, int lua_status);
 
-/* Makes the metatable `name` with `functions` (metamethods) and no way for scripts to reach it; pops nothing, pushes it. */
+/* Pushes the metatable `name`, made with `functions` (metamethods) at first; scripts cannot reach it. */
 struct luaL_Reg;
 void maru_push_class(lua_State *L, const char *name, const struct luaL_Reg *functions);
 /* Sets what the metatable on top indexes: a table of `methods`; pops nothing. */

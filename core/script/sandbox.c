@@ -4,11 +4,14 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "script/libs.h"
+#include "script/protect.h"
 
 enum {
     HOOK_STEPS = 1000,
@@ -17,6 +20,21 @@ enum {
 };
 
 static const size_t collect_after = 64u * 1024 * 1024;
+
+void maru_sandbox_end(lua_State *L, const char *fmt, ...)
+{
+    maru_sandbox *s = maru_sandbox_of(L);
+    va_list args;
+    s->is_over = true;
+    maru_push_where(L);
+    va_start(args, fmt);
+    lua_pushvfstring(L, fmt, args);
+    va_end(args);
+    lua_concat(L, 2);
+    // Kept aside: a handler may put another error in its place.
+    snprintf(s->message, sizeof s->message, "%s", lua_tostring(L, -1));
+    lua_error(L);
+}
 
 /* ---- memory ---- */
 
@@ -60,10 +78,8 @@ void maru_sandbox_add_tensor(lua_State *L, size_t bytes)
         lua_gc(L, LUA_GCCOLLECT);
         s->collected_bytes = s->tensor_bytes;
     }
-    if (bytes > limit - (s->tensor_bytes < limit ? s->tensor_bytes : limit)) {
-        s->is_over = true;
-        luaL_error(L, "tensors of more than %I bytes are beyond the memory limit", (lua_Integer)limit);
-    }
+    if (bytes > limit - (s->tensor_bytes < limit ? s->tensor_bytes : limit))
+        maru_sandbox_end(L, "tensors of more than %I bytes are beyond the memory limit", (lua_Integer)limit);
     s->tensor_bytes += bytes;
     maru_sandbox_charge(L, bytes / BYTES_PER_STEP);
 }
@@ -91,8 +107,7 @@ static void check_clock(lua_State *L, maru_sandbox *s)
 {
     if (!s->deadline_ns || maru_sandbox_now_ns() < s->deadline_ns)
         return;
-    s->is_over = true;
-    luaL_error(L, "the script ran beyond its deadline");
+    maru_sandbox_end(L, "the script ran beyond its deadline");
 }
 
 void maru_sandbox_charge(lua_State *L, uint64_t steps)
@@ -102,10 +117,8 @@ void maru_sandbox_charge(lua_State *L, uint64_t steps)
         return;
     const uint64_t before = s->steps;
     s->steps = before + steps < before ? UINT64_MAX : before + steps;
-    if (s->steps > s->max_steps) {
-        s->is_over = true;
-        luaL_error(L, "the script took more than %I steps: its instruction limit", (lua_Integer)s->max_steps);
-    }
+    if (s->steps > s->max_steps)
+        maru_sandbox_end(L, "the script took more than %I steps: its instruction limit", (lua_Integer)s->max_steps);
     if (s->deadline_ns && before / (HOOK_STEPS * CLOCK_STEPS) != s->steps / (HOOK_STEPS * CLOCK_STEPS))
         check_clock(L, s);
 }
@@ -116,12 +129,12 @@ static void count(lua_State *L, lua_Debug *where)
     maru_sandbox_charge(L, HOOK_STEPS);
 }
 
-void maru_sandbox_begin(maru_sandbox *sandbox, uint64_t max_steps, int64_t deadline_ns)
+bool maru_sandbox_begin(maru_sandbox *sandbox, uint64_t max_steps, int64_t deadline_ns)
 {
     sandbox->steps = 0;
     sandbox->max_steps = max_steps;
     sandbox->deadline_ns = deadline_ns;
-    sandbox->is_over = false;
+    return !sandbox->is_over;
 }
 
 void maru_sandbox_pass_on(lua_State *L, int lua_status)
@@ -150,7 +163,7 @@ lua_State *maru_sandbox_open(maru_sandbox *sandbox)
         return NULL;
     // Threads inherit the hook of the one that makes them.
     lua_sethook(L, count, LUA_MASKCOUNT, HOOK_STEPS);
-    maru_sandbox_begin(sandbox, UINT64_MAX / 2, 0);
+    sandbox->max_steps = UINT64_MAX / 2;
     lua_pushcfunction(L, open_libraries);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
         lua_close(L);

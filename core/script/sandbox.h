@@ -30,13 +30,18 @@ typedef struct maru_sandbox {
     int64_t deadline_ns;     // on maru_sandbox_now_ns; 0: none
     uint64_t allocations;
     uint64_t fail_allocation;  // for tests: this one and every later one fails; 0: none
-    bool is_over;            // a limit was reached: no script may catch this
+    /*
+     * A limit was reached. No script may catch this, and the state runs no script again: a coroutine that died in
+     * the counting hook would run what it closes without it.
+     */
+    bool is_over;
+    char message[256];       // which one, and where
 } maru_sandbox;
 
 /* A state with the libraries that scripts may use. `sandbox` must outlive it. NULL when memory ran out. */
 lua_State *maru_sandbox_open(maru_sandbox *sandbox);
-/* Starts a new budget of steps. `deadline_ns` 0: none. */
-void maru_sandbox_begin(maru_sandbox *sandbox, uint64_t max_steps, int64_t deadline_ns);
+/* Starts a new budget of steps. `deadline_ns` 0: none. False once a limit was reached. */
+bool maru_sandbox_begin(maru_sandbox *sandbox, uint64_t max_steps, int64_t deadline_ns);
 
 /* The sandbox of a state, or NULL in a stock Lua. */
 maru_sandbox *maru_sandbox_of(lua_State *L);
@@ -45,6 +50,8 @@ void maru_sandbox_charge(lua_State *L, uint64_t steps);
 /* Counts memory of a host tensor; raises beyond four times the limit of the heap. May collect garbage. */
 void maru_sandbox_add_tensor(lua_State *L, size_t bytes);
 void maru_sandbox_drop_tensor(lua_State *L, size_t bytes);
+/* Raises that a limit was reached: from now on no script may catch anything. */
+void maru_sandbox_end(lua_State *L, const char *fmt, ...);
 /* Raises again what no script may catch; to be called with the error on top of the stack. */
 void maru_sandbox_pass_on(lua_State *L, int lua_status);
 

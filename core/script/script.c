@@ -72,10 +72,12 @@ typedef struct call {
     void *out;
 } call;
 
-/* Runs `fn` with a call as its light userdata. */
-static maru_status protect(maru_script *script, lua_CFunction fn, call *c)
+/* Runs `fn` with a call as its light userdata and a budget of `steps`. */
+static maru_status protect_run(maru_script *script, lua_CFunction fn, call *c, uint64_t steps, int64_t deadline_ns)
 {
     lua_State *L = script->L;
+    if (!maru_sandbox_begin(&script->sandbox, steps, deadline_ns))
+        return maru_error_set(MARU_FAILED_PRECONDITION, "the script reached a limit before: load it again");
     c->script = script;
     lua_settop(L, 0);
     lua_pushcfunction(L, fn);
@@ -84,6 +86,12 @@ static maru_status protect(maru_script *script, lua_CFunction fn, call *c)
     if (status == LUA_OK)
         return MARU_OK;
     return maru_error_from_lua(L, status);
+}
+
+/* With the limits of loading. */
+static maru_status protect(maru_script *script, lua_CFunction fn, call *c)
+{
+    return protect_run(script, fn, c, script->limits.instructions, 0);
 }
 
 static call *get_call(lua_State *L)
@@ -236,8 +244,8 @@ static int load_protected(lua_State *L)
     else
         maru_run_file(L, load->path);
     if (lua_type(L, -1) != LUA_TTABLE)
-        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s must return what maru.model { ... } gives, not %s", load->path,
-                               luaL_typename(L, -1));
+        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s must return what maru.model { ... } gives, not %s",
+                               load->path, luaL_typename(L, -1));
     const int description = lua_gettop(L);
     read_description(L, c->script, description);
     push_settings(L, load->params);
@@ -283,7 +291,6 @@ maru_status maru_script_load(maru_runtime *runtime, const char *path, const maru
         free(s);
         return maru_error_set(MARU_RESOURCE_EXHAUSTED, "out of memory: the script reached its memory limit");
     }
-    maru_sandbox_begin(&s->sandbox, s->limits.instructions, 0);
     call c = {.in = &load};
     const maru_status status = protect(s, load_protected, &c);
     if (status != MARU_OK) {
@@ -300,7 +307,6 @@ void maru_script_destroy(maru_script **script)
     *script = NULL;
     if (!s)
         return;
-    maru_sandbox_begin(&s->sandbox, UINT64_MAX / 2, 0);
     lua_close(s->L);
     free(s);
 }
@@ -344,7 +350,6 @@ maru_status maru_script_graph(maru_script *script, maru_graph **out_graph)
 {
     call c = {.out = out_graph};
     *out_graph = NULL;
-    maru_sandbox_begin(&script->sandbox, script->limits.instructions, 0);
     return protect(script, graph_protected, &c);
 }
 
@@ -361,7 +366,6 @@ maru_status maru_script_model(maru_script *script, maru_model **out_model)
 {
     call c = {.out = out_model};
     *out_model = NULL;
-    maru_sandbox_begin(&script->sandbox, script->limits.instructions, 0);
     return protect(script, model_protected, &c);
 }
 
@@ -378,7 +382,6 @@ maru_status maru_script_session(maru_script *script, maru_session **out_session)
 {
     call c = {.out = out_session};
     *out_session = NULL;
-    maru_sandbox_begin(&script->sandbox, script->limits.instructions, 0);
     return protect(script, session_protected, &c);
 }
 
@@ -460,7 +463,6 @@ static int input_protected(lua_State *L)
 maru_status maru_script_set_input(maru_script *script, const char *name, const maru_file_value *value)
 {
     call c = {.in = value, .more = name};
-    maru_sandbox_begin(&script->sandbox, script->limits.instructions, 0);
     return protect(script, input_protected, &c);
 }
 
@@ -605,8 +607,7 @@ maru_status maru_script_run(maru_script *script, const maru_run_params *params)
         return status;
     m->run_params = params;
     m->deadline_ns = params && params->timeout_ns ? maru_sandbox_now_ns() + params->timeout_ns : 0;
-    maru_sandbox_begin(&script->sandbox, script->limits.run_instructions, m->deadline_ns);
-    status = protect(script, run_protected, &c);
+    status = protect_run(script, run_protected, &c, script->limits.run_instructions, m->deadline_ns);
     m->run_params = NULL;
     m->deadline_ns = 0;
     return status;
@@ -652,7 +653,6 @@ static int save_protected(lua_State *L)
 maru_status maru_script_save_state(maru_script *script, const char *path)
 {
     call c = {.in = path};
-    maru_sandbox_begin(&script->sandbox, script->limits.instructions, 0);
     return protect(script, save_protected, &c);
 }
 
@@ -714,6 +714,5 @@ static int load_state_protected(lua_State *L)
 maru_status maru_script_load_state(maru_script *script, const char *path)
 {
     call c = {.in = path};
-    maru_sandbox_begin(&script->sandbox, script->limits.instructions, 0);
     return protect(script, load_state_protected, &c);
 }

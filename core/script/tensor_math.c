@@ -208,7 +208,8 @@ static int tensor_softmax(lua_State *L)
         for (int64_t i = 0; i < v.n; i++)
             sum += exp(maru_tensor_get_f64(t, first + i * v.inner) - most);
         for (int64_t i = 0; i < v.n; i++)
-            maru_tensor_set_f64(out, first + i * v.inner, exp(maru_tensor_get_f64(t, first + i * v.inner) - most) / sum);
+            maru_tensor_set_f64(out, first + i * v.inner,
+                                exp(maru_tensor_get_f64(t, first + i * v.inner) - most) / sum);
     }
     return 1;
 }
@@ -313,6 +314,15 @@ static double fn_div(double a, double b)
     return a / b;
 }
 
+/* The operands are on top. */
+static void cannot_broadcast(lua_State *L, uint32_t axis, int64_t a_dim, int64_t b_dim)
+{
+    const char *a = luaL_tolstring(L, -2, NULL);
+    const char *b = luaL_tolstring(L, -2, NULL);
+    maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s and %s do not go together: axis %d has %I and %I", a, b, (int)axis,
+                    (lua_Integer)a_dim, (lua_Integer)b_dim);
+}
+
 /* Dims of the operands together, and for each the step along every dim (0 where it is spread). */
 static uint32_t broadcast(lua_State *L, const maru_tensor *const t[2], int64_t *dims, int64_t steps[2][MARU_MAX_RANK])
 {
@@ -327,9 +337,7 @@ static uint32_t broadcast(lua_State *L, const maru_tensor *const t[2], int64_t *
             const int64_t dim = t[k]->dims[d];
             steps[k][d + shift] = dim == 1 ? 0 : step;
             if (dim != 1 && dims[d + shift] != 1 && dims[d + shift] != dim)
-                maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s and %s do not go together: axis %d has %I and %I",
-                                luaL_tolstring(L, -2, NULL), luaL_tolstring(L, -2, NULL), (int)(d + shift),
-                                (lua_Integer)dims[d + shift], (lua_Integer)dim);
+                cannot_broadcast(L, d + shift, dims[d + shift], dim);
             if (dim != 1)
                 dims[d + shift] = dim;
         }

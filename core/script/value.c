@@ -56,7 +56,8 @@ maru_value_ref *maru_check_value(lua_State *L, int index, const maru_graph_ref *
 {
     maru_value_ref *ref = maru_test_value(L, index);
     if (!ref)
-        maru_raise_text(L, MARU_INVALID_ARGUMENT, "a tensor of the graph was expected, not %s", luaL_typename(L, index));
+        maru_raise_text(L, MARU_INVALID_ARGUMENT, "a tensor of the graph was expected, not %s",
+                        luaL_typename(L, index));
     if (!ref->owner->graph)
         maru_raise_text(L, MARU_FAILED_PRECONDITION, "this tensor belongs to a graph that is finished");
     if (owner && ref->owner != owner)
@@ -172,7 +173,8 @@ static int value_index(lua_State *L)
     }
     push_named_op(L, key);
     if (lua_isnil(L, -1))
-        return maru_raise_text(L, MARU_NOT_FOUND, "a tensor has no method or operator '%s'", luaL_tolstring(L, 2, NULL));
+        return maru_raise_text(L, MARU_NOT_FOUND, "a tensor has no method or operator '%s'",
+                               luaL_tolstring(L, 2, NULL));
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_rawset(L, lua_upvalueindex(1));

@@ -3,7 +3,7 @@
 #ifndef MARU_SCRIPT_VALUE_H
 #define MARU_SCRIPT_VALUE_H
 
-/* Graphs, their values and their dims as Lua sees them. A value or dim keeps its graph; once that is finished it is of no use. */
+/* Graphs, their values and their dims as Lua sees them. A value or dim keeps its graph. */
 
 #include <lua.h>
 #include <maru/graph.h>

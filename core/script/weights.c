@@ -80,7 +80,8 @@ static const char *push_name(lua_State *L)
     else
         lua_remove(L, -2);
     if (lua_type(L, -1) != LUA_TSTRING)
-        maru_raise_text(L, MARU_INVALID_ARGUMENT, "the new name of a weight must be a text, not %s", luaL_typename(L, -1));
+        maru_raise_text(L, MARU_INVALID_ARGUMENT, "the new name of a weight must be a text, not %s",
+                        luaL_typename(L, -1));
     return lua_tostring(L, -1);
 }
 

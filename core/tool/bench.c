@@ -161,10 +161,22 @@ static void print_result(const parsed *args, const opened *o, const double *ms, 
            show_bytes(resident, b, sizeof b), show_bytes(arena, c, sizeof c), show_bytes(bound, d, sizeof d));
 }
 
-/* The session's inputs are set and stay where they are until this returns. */
-static maru_status measure_session(const parsed *args, const opened *o, maru_session *session, double load_ms,
-                                   long long warmup, long long runs, double *ms)
+static maru_status print_profile(const parsed *args, maru_session *session)
 {
+    profile *p = profile_create();
+    const maru_run_params params = {.trace = p ? profile_add : NULL, .trace_ctx = p};
+    const maru_status status = maru_session_run(session, &params);
+    if (status == MARU_OK && p)
+        profile_print(p, has_flag(args, "json"));
+    profile_destroy(&p);
+    return status;
+}
+
+/* `begin` is when the script was opened: loading is all up to the first run. */
+static maru_status run_all(const parsed *args, opened *o, long long warmup, long long runs, double *ms,
+                           long long begin, maru_session *session)
+{
+    const double load_ms = (double)(clock_ns() - begin) / 1e6;
     const long long first = clock_ns();
     maru_status status = maru_session_run(session, NULL);
     const double first_ms = (double)(clock_ns() - first) / 1e6;
@@ -173,18 +185,11 @@ static maru_status measure_session(const parsed *args, const opened *o, maru_ses
     if (status != MARU_OK)
         return status;
     print_result(args, o, ms, runs, load_ms, first_ms, session);
-    if (!has_flag(args, "profile"))
-        return MARU_OK;
-    profile *p = profile_create();
-    const maru_run_params params = {.trace = p ? profile_add : NULL, .trace_ctx = p};
-    status = maru_session_run(session, &params);
-    if (status == MARU_OK && p)
-        profile_print(p, has_flag(args, "json"));
-    profile_destroy(&p);
-    return status;
+    return has_flag(args, "profile") ? print_profile(args, session) : MARU_OK;
 }
 
-static maru_status measure(const parsed *args, opened *o, long long begin, long long warmup, long long runs, double *ms)
+static maru_status measure(const parsed *args, opened *o, long long warmup, long long runs, double *ms,
+                           long long begin)
 {
     maru_session *session = NULL;
     maru_model *model = NULL;
@@ -194,13 +199,13 @@ static maru_status measure(const parsed *args, opened *o, long long begin, long 
     clear_progress();
     if (status != MARU_OK)
         return status;
-    const double load_ms = (double)(clock_ns() - begin) / 1e6;
     const maru_graph *graph = maru_model_graph(model);
-    maru_tensor *tensors = calloc(maru_graph_input_count(graph) + 1, sizeof *tensors);
+    const size_t n = maru_graph_input_count(graph);
+    maru_tensor *tensors = calloc(n + 1, sizeof *tensors);  // used by every run
     status = tensors ? set_inputs(args, graph, session, tensors) : MARU_RESOURCE_EXHAUSTED;
     if (status == MARU_OK)
-        status = measure_session(args, o, session, load_ms, warmup, runs, ms);
-    for (size_t i = 0; tensors && i < maru_graph_input_count(graph); i++)
+        status = run_all(args, o, warmup, runs, ms, begin, session);
+    for (size_t i = 0; tensors && i < n; i++)
         maru_tensor_destroy(&tensors[i]);
     free(tensors);
     return status;
@@ -216,7 +221,7 @@ static int run(const parsed *args)
     const long long begin = clock_ns();
     maru_status status = ms ? open_script(args, &o) : MARU_RESOURCE_EXHAUSTED;
     if (status == MARU_OK)
-        status = measure(args, &o, begin, warmup, runs, ms);
+        status = measure(args, &o, warmup, runs, ms, begin);
     const int code = status == MARU_OK ? EXIT_OK : report_failure(status);
     close_script(&o);
     free(ms);

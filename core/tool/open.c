@@ -172,14 +172,14 @@ maru_status join_device_options(const parsed *args, char **out_text)
     return join(args, "device-option", '\n', out_text);
 }
 
-/* With --json stdout is for the JSON alone. */
 static void print_text(void *ctx, const char *text, size_t bytes)
 {
-    const parsed *args = ctx;
-    FILE *to = has_flag(args, "json") ? stderr : stdout;
+    opened *o = ctx;
+    FILE *to = o->to_stderr ? stderr : stdout;
     clear_progress();
     fwrite(text, 1, bytes, to);
     fflush(to);
+    o->has_streamed = true;
 }
 
 /* "key=value" words of --set, split in place in `room`. */
@@ -215,7 +215,7 @@ maru_status open_script(const parsed *args, opened *out)
     enum { MAX_SETTINGS = 64 };
     maru_script_setting settings[MAX_SETTINGS];
     char *room[MAX_SETTINGS] = {0};
-    *out = (opened){0};
+    *out = (opened){.to_stderr = has_flag(args, "json")};
     const char *path = get_word(args, 0);
     if (!path) {
         fputs("maru: which model? A .lua script or a .maru graph is needed\n", stderr);
@@ -237,7 +237,7 @@ maru_status open_script(const parsed *args, opened *out)
             .no_fuse = has_flag(args, "no-fuse"),
         },
         .print = print_text,
-        .print_ctx = (void *)(uintptr_t)args,
+        .print_ctx = out,
     };
     if (status == MARU_OK)
         status = open_runtime(args, &out->runtime);

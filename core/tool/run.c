@@ -127,8 +127,11 @@ static maru_status finish(const parsed *args, const opened *o)
         status = save_output(o->script, get_nth(args, "save", n));
     if (status == MARU_OK && has_flag(args, "save-state"))
         status = maru_script_save_state(o->script, get_option(args, "save-state", NULL));
-    if (status == MARU_OK && (n == 0 || has_flag(args, "json")))
-        print_outputs(o->script, has_flag(args, "json"));
+    // What was saved or shown already is not shown again, unless asked for.
+    const bool is_shown = n > 0 || o->has_streamed;
+    const bool as_json = has_flag(args, "json");
+    if (status == MARU_OK && (!is_shown || as_json || has_flag(args, "verbose")))
+        print_outputs(o->script, as_json);
     return status;
 }
 

@@ -65,8 +65,11 @@ MARU_NODISCARD maru_status check_devices(const parsed *args, maru_runtime *runti
 typedef struct opened {
     maru_runtime *runtime;
     maru_script *script;
+    bool to_stderr;     // what scripts print: with --json stdout is for the JSON alone
+    bool has_streamed;  // the script printed while it ran
 } opened;
 
+/* `out` stays where it is until it is closed: the script prints through it. */
 MARU_NODISCARD maru_status open_script(const parsed *args, opened *out);
 void close_script(opened *o);
 

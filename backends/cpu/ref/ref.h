@@ -23,6 +23,7 @@ typedef struct cpu_tensor {
     uint32_t rank;
     int64_t dims[CPU_MAX_RANK];
     int64_t count;   // product of dims
+    uint32_t layout; // 0: dense; else the form of a packed constant, which the reference never meets
     void *data;
 } cpu_tensor;
 

@@ -1,10 +1,42 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
 
-/* The families of kernels that are better than the reference. */
+/* The families of kernels that are better than the reference, once for each instruction set. */
 
 #include "cpu.h"
 
+#define FAMILIES(name)                                                                                      \
+    extern const cpu_kernel cpu_vector_attention_##name[], cpu_vector_elementwise_##name[],                 \
+        cpu_vector_gemm_##name[], cpu_vector_norm_##name[], cpu_vector_reduce_##name[],                     \
+        cpu_vector_rotary_##name[], cpu_vector_cast_##name[];                                               \
+    extern const cpu_packing cpu_packing_gemm_##name[];
+
+#define ROWS(name)                                                                                       \
+    cpu_vector_attention_##name, cpu_vector_elementwise_##name, cpu_vector_gemm_##name,                  \
+        cpu_vector_norm_##name, cpu_vector_reduce_##name, cpu_vector_rotary_##name, cpu_vector_cast_##name
+
+extern const cpu_kernel cpu_vector_data[];
+FAMILIES(base)
+#if defined(__x86_64__)
+FAMILIES(avx2)
+FAMILIES(avx512)
+#endif
+
 const cpu_kernel *const cpu_vector_tables[] = {
+    cpu_vector_data,
+    ROWS(base),
+#if defined(__x86_64__)
+    ROWS(avx2),
+    ROWS(avx512),
+#endif
+    NULL,
+};
+
+const cpu_packing *const cpu_packing_tables[] = {
+    cpu_packing_gemm_base,
+#if defined(__x86_64__)
+    cpu_packing_gemm_avx2,
+    cpu_packing_gemm_avx512,
+#endif
     NULL,
 };

@@ -1,0 +1,464 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * Every kernel of the CPU backend that is better than the reference, against
+ * the reference: odd sizes, odd alignments, every instruction set that the
+ * machine has and MARU_CPU_MASK leaves. check [--bench [--json]] [--threads N]
+ * [TEXT]: only lines that hold TEXT; --bench times the lines of the second
+ * table instead.
+ */
+
+#include "kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+
+static const char *const cases[] = {
+    "Add : 1 1 -> 1",
+    "Add : 7x31 7x31 -> 7x31",
+    "Add : 3x5x97 97 -> 3x5x97",
+    "Add : 3x5x17 3x1x17 -> 3x5x17",
+    "Add : s 5x33 -> 5x33",
+    "Sub : 5x33 s -> 5x33",
+    "Sub : 4x1x65 1x3x65 -> 4x3x65",
+    "Mul : 2x19x5 2x19x1 -> 2x19x5",
+    "Mul : 300x131 300x131 -> 300x131",
+    "Div : 9x1 1x9 -> 9x9",
+    "Div : 3x40 3x1 -> 3x40",
+    "Add : 0x3 0x3 -> 0x3",
+    "SwiGLU : 11x37 11x37 -> 11x37",
+    "SwiGLU alpha=f1.7 : 1x1000 1x1000 -> 1x1000",
+    "Relu : 1003 -> 1003",
+    "Sigmoid : 1003 -> 1003",
+    "Tanh : 1003 -> 1003",
+    "Exp : 1003 -> 1003",
+    "Erf : 1003 -> 1003",
+    "Gelu : 1003 -> 1003",
+    "Gelu approximate=stanh : 1003 -> 1003",
+    "Swish : 1003 -> 1003",
+    "Swish alpha=f0.5 : 77 -> 77",
+    "Sqrt : 1003 -> 1003",
+    "Neg : 1003 -> 1003",
+    "Abs : 1003 -> 1003",
+    "Reciprocal : 1003 -> 1003",
+    "Softmax : 3x1 -> 3x1",
+    "Softmax : 5x7x33 -> 5x7x33",
+    "Softmax axis=1 : 19x128 -> 19x128",
+    "LogSoftmax : 5x97 -> 5x97",
+    "LayerNormalization : 7x384 384 384 -> 7x384",
+    "LayerNormalization epsilon=f1e-12 : 3x5x37 37 37 -> 3x5x37",
+    "LayerNormalization axis=1 : 3x5x7 5x7 -> 3x5x7 3x1x1 3x1x1",
+    "RMSNormalization : 7x130 130 -> 7x130",
+    "RMSNormalization : 1x2048 2048 -> 1x2048",
+    "ReduceSum axes=1 keepdims=0 : 3x17x35 1:i64 -> 3x35",
+    "ReduceSum axes=-1 keepdims=0 : 3x17x35 1:i64 -> 3x17",
+    "ReduceSum axes=0,2 keepdims=0 : 3x17x35 2:i64 -> 17",
+    "ReduceMean axes=0 keepdims=0 : 101x3 1:i64 -> 3",
+    "ReduceMean axes=1,2 keepdims=0 : 3x17x35 2:i64 -> 3",
+    "ReduceMax axes=1 keepdims=0 : 3x17x35 1:i64 -> 3x35",
+    "ReduceMax axes=2 keepdims=0 : 3x17x35 1:i64 -> 3x17",
+    "ReduceSumSquare axes=1 keepdims=0 : 3x1000 1:i64 -> 3",
+    "MatMul : 1x1 1x1 -> 1x1",
+    "MatMul : 13x37 37x41 -> 13x41",
+    "MatMul : 1x384 384x97 -> 1x97",
+    "MatMul : 5 5x7 -> 7",
+    "MatMul : 3x5 5 -> 3",
+    "MatMul : 2x3x19x33 33x65 -> 2x3x19x65",
+    "MatMul : 2x3x19x33 2x3x33x5 -> 2x3x19x5",
+    "MatMul : 3x19x33 2x1x33x5 -> 2x3x19x5",
+    "MatMul : 129x1024 1024x33 -> 129x33",
+    "MatMul : 4x0 0x3 -> 4x3",
+    "Gemm : 15x31 31x32 -> 15x32",
+    "Gemm transB=1 : 128x384 100x384 100 -> 128x100",
+    "Gemm transA=1 transB=1 alpha=f0.5 beta=f2 : 37x13 41x37 13x41 -> 13x41",
+    "Gemm transA=1 : 37x29 37x41 29x1 -> 29x41",
+    "Gemm transB=1 : 1x513 130x513 s -> 1x130",
+    "Gemm transB=1 : 7x2048 66x2048 66 -> 7x66",
+    "Attention q_num_heads=3 kv_num_heads=3 : 2x37x96 2x37x96 2x37x96 -> 2x37x96",
+    "Attention q_num_heads=2 kv_num_heads=2 : 2x300x64 2x300x64 2x300x64 2x1x1x300 -> 2x300x64",
+    "Attention q_num_heads=2 kv_num_heads=2 is_causal=1 : 1x290x64 1x290x64 1x290x64 -> 1x290x64",
+    "Attention q_num_heads=4 kv_num_heads=2 : 2x5x28 2x9x14 2x9x10 5x8 -> 2x5x20",
+    "Attention q_num_heads=2 kv_num_heads=2 : 1x20x64 1x23x64 1x23x64 20x23:bool -> 1x20x64",
+    "Attention q_num_heads=8 kv_num_heads=2 is_causal=1 : 2x1x128 2x700x32 2x700x32 - - - 2:i64 -> 2x1x128",
+    "Attention is_causal=1 scale=f0.3 softcap=f5 : 2x4x17x8 2x2x40x8 2x2x40x24 - - - 2:i64 -> 2x4x17x24",
+    "Attention left_window_size=20 right_window_size=3 : 1x2x300x16 1x2x300x16 1x2x300x16 -> 1x2x300x16",
+    "RotaryEmbedding num_heads=3 : 2x5x48 64x8 64x8 2x5:i64 -> 2x5x48",
+    "RotaryEmbedding : 2x3x5x16 2x5x8 2x5x8 -> 2x3x5x16",
+    "RotaryEmbedding rotary_embedding_dim=6 : 1x2x3x10 9x3 9x3 1x3:i64 -> 1x2x3x10",
+    "Cast : 1003:f32 -> 1003:bf16",
+    "Cast : 1003:bf16 -> 1003:f32",
+    "Cast : 1003:f32 -> 1003:f16",
+    "Cast : 1003:f16 -> 1003:f32",
+    "Transpose perm=0,2,1,3 : 2x7x3x32 -> 2x3x7x32",
+    "Transpose perm=1,0 : 33x65 -> 65x33",
+    "Transpose : 2x3x5:u8 -> 5x3x2:u8",
+    "Transpose perm=2,0,1 : 4x5x6:i64 -> 6x4x5:i64",
+};
+
+static const char *const benches[] = {
+    "Gemm transB=1 : 128x384 384x384 384 -> 128x384",
+    "Gemm transB=1 : 128x384 1536x384 1536 -> 128x1536",
+    "Gemm transB=1 : 128x1536 384x1536 384 -> 128x384",
+    "Gemm transB=1 : 1x2048 2048x2048 -> 1x2048",
+    "Gemm transB=1 : 512x1024 1024x1024 1024 -> 512x1024",
+    "Attention q_num_heads=12 kv_num_heads=12 : 1x128x384 1x128x384 1x128x384 1x1x1x128 -> 1x128x384",
+    "Attention q_num_heads=32 kv_num_heads=8 is_causal=1 : 1x1x2048 1x1024x512 1x1024x512 - - - 1:i64 -> 1x1x2048",
+    "Add : 128x384 128x384 -> 128x384",
+    "Gelu : 128x1536 -> 128x1536",
+    "LayerNormalization : 128x384 384 384 -> 128x384",
+    "RMSNormalization : 128x2048 2048 -> 128x2048",
+    "Softmax : 1536x128 -> 1536x128",
+    "SwiGLU : 128x5632 128x5632 -> 128x5632",
+    "Exp : 1000000 -> 1000000",
+    "Tanh : 1000000 -> 1000000",
+    "Erf : 1000000 -> 1000000",
+    "ReduceSum axes=1 keepdims=0 : 1x128x384 1:i64 -> 1x384",
+    "Transpose perm=0,2,1,3 : 1x128x12x32 -> 1x12x128x32",
+    "Cast : 1000000:f32 -> 1000000:bf16",
+};
+
+static const char *filter;
+static int n_threads = 2;
+static int n_checks;
+static int n_wrong;
+
+/* ---- inputs that are not just numbers ---- */
+
+static const attr_store *attr_named(const one_call *c, const char *name, uint32_t *out_n)
+{
+    for (uint32_t i = 0; i < c->graph.attrs.count; i++) {
+        if (strcmp(c->attrs[i].name, name) == 0) {
+            *out_n = c->attrs[i].count;
+            return &c->stores[i];
+        }
+    }
+    return NULL;
+}
+
+static void spread_values(cpu_tensor *x)
+{
+    static const double edges[] = {0,    -0.0, 1e-40, -1e-30, 0.25, -0.9, 0.9,  3,    -3,  -5.5,
+                                   -9,   9,    20,    -20,    87,   -87,  88.5, -100, 103, -104,
+                                   -150, 1e9,  -1e9,  1e30,   -1e30, NAN, INFINITY, -INFINITY};
+    for (int64_t i = 0; i < x->count; i++)
+        cpu_store(x, i, cpu_load(x, i) * (i % 3 == 0 ? 1 : i % 3 == 1 ? 4 : 20));
+    for (size_t i = 0; i < sizeof edges / sizeof *edges && (int64_t)i < x->count; i++)
+        cpu_store(x, (int64_t)i * (x->count / (int64_t)(sizeof edges / sizeof *edges)) % x->count, edges[i]);
+}
+
+static void fill(one_call *c, uint64_t seed)
+{
+    static const char *const over_all[] = {"Sigmoid", "Tanh", "Exp", "Erf", "Gelu", "Relu", "Neg", "Abs", "Cast"};
+    uint32_t n = 0;
+    one_call_fill(c, seed);
+    for (size_t i = 0; i < sizeof over_all / sizeof *over_all; i++)
+        if (strcmp(c->op, over_all[i]) == 0)
+            spread_values(&c->in[0]);
+    for (int64_t i = 0; strcmp(c->op, "Gelu") == 0 && i < c->in[0].count; i++)
+        if (cpu_load(&c->in[0], i) < -1e35)
+            cpu_store(&c->in[0], i, -1e35);  // the reference's formula gives NaN at minus infinity, kernels the limit
+    const attr_store *axes = attr_named(c, "axes", &n);
+    for (uint32_t i = 0; axes && i < n; i++)
+        cpu_store_int(&c->in[1], i, axes->ints[i]);
+    if (strcmp(c->op, "Sqrt") == 0)
+        for (int64_t i = 0; i < c->in[0].count; i++)
+            cpu_store(&c->in[0], i, fabs(cpu_load(&c->in[0], i)));
+    if (strcmp(c->op, "Attention") == 0 && c->node.n_inputs > 3 && c->in[3].dtype == MARU_ABI_F32)
+        for (int64_t i = 0; i < c->in[3].count; i += 5)
+            cpu_store(&c->in[3], i, i % 2 ? -INFINITY : -3e38);
+    if (strcmp(c->op, "Attention") == 0 && c->node.n_inputs > 3 && c->in[3].dtype == MARU_ABI_BOOL)
+        for (int64_t i = 0; i < c->in[3].count; i++)
+            cpu_store_int(&c->in[3], i, (i * 7 / 3) % 4 != 0 && i / c->in[3].dims[1] != 2);
+    if (strcmp(c->op, "Attention") == 0 && c->node.n_inputs > 6)
+        for (int64_t i = 0; i < c->in[6].count; i++)
+            cpu_store_int(&c->in[6], i, c->in[1].dims[c->in[1].rank == 4 ? 2 : 1] - 7 * i);
+    if (strcmp(c->op, "RotaryEmbedding") == 0 && c->node.n_inputs > 3)
+        for (int64_t i = 0; i < c->in[3].count; i++)
+            cpu_store_int(&c->in[3], i, (i * 5 + 1) % c->in[1].dims[0]);
+}
+
+/* ---- checks ---- */
+
+static const char *tolerance_name(const one_call *c)
+{
+    uint32_t n = 0;
+    const attr_store *a = attr_named(c, "approximate", &n);
+    return a && strcmp(a->text, "tanh") == 0 ? "Gelu tanh" : c->op;
+}
+
+static void report(const char *line, const char *kernel, const char *how, double ratio)
+{
+    n_checks++;
+    if (ratio <= 1)
+        return;
+    n_wrong++;
+    printf("WRONG %s, %s%s: %.3g times what docs/numerics.md allows\n", line, kernel, how, ratio);
+}
+
+typedef struct tolerance {
+    double relative, share;
+} tolerance;
+
+static double compare_outputs(const one_call *got, const one_call *want, tolerance t)
+{
+    double worst = 0;
+    for (uint32_t i = 0; i < want->node.n_outputs; i++) {
+        const double ratio = compare(&got->out[i], &want->out[i], t.relative, t.share);
+        worst = ratio > worst ? ratio : worst;
+    }
+    return worst;
+}
+
+static int can_run(const cpu_kernel *k, const one_call *c)
+{
+    return (k->isa & ~kernel_isa()) == 0 && strcmp(k->op, c->op) == 0 && *k->domain == '\0' &&
+           (!k->takes || k->takes(&c->call));
+}
+
+static void spoil(one_call *c)
+{
+    for (uint32_t i = 0; i < c->node.n_outputs; i++)
+        memset(c->out[i].data, 0xff, cpu_tensor_bytes(&c->out[i]));
+}
+
+/* The right side in each form in which constants are packed. */
+static void check_packed(const char *line, const cpu_kernel *k, one_call *c, const one_call *want, tolerance t)
+{
+    for (size_t table = 0; cpu_packing_tables[table]; table++) {
+        for (const cpu_packing *p = cpu_packing_tables[table]; p->op; p++) {
+            if (p->isa != k->isa || strcmp(p->op, c->op) != 0)
+                continue;
+            const uint32_t layout = p->layout(&c->call);
+            if (!layout)
+                continue;
+            const cpu_tensor dense = c->in[p->input];
+            room packed = {0};
+            room_init(&packed, p->bytes(&dense, layout));
+            p->pack(&dense, layout, packed.data);
+            c->in[p->input].data = packed.data;
+            c->in[p->input].layout = layout;
+            if (!k->takes || k->takes(&c->call)) {
+                spoil(c);
+                const maru_abi_status status = run_kernel(k, &c->call, NULL, -3);
+                report(line, k->name, " packed", status ? INFINITY : compare_outputs(c, want, t));
+            }
+            c->in[p->input] = dense;
+            room_fini(&packed);
+        }
+    }
+}
+
+static void check_line(const char *line)
+{
+    one_call c;
+    one_call want;
+    tolerance t = {0, 0};
+    one_call_init(&c, line);
+    one_call_init(&want, line);
+    fill(&c, 42);
+    fill(&want, 42);
+    const cpu_ref_op *ref = cpu_ref_find("", c.op);
+    if (!ref || ref->fn(&want.call) != MARU_ABI_OK || !find_tolerance(tolerance_name(&c), &t.relative, &t.share)) {
+        printf("WRONG %s: no reference, or no line of docs/numerics.md\n", line);
+        n_wrong++;
+    }
+    for (size_t table = 0; cpu_vector_tables[table]; table++) {
+        for (const cpu_kernel *k = cpu_vector_tables[table]; k->name; k++) {
+            if (!can_run(k, &c))
+                continue;
+            spoil(&c);
+            const maru_abi_status status = run_kernel(k, &c.call, NULL, -3);
+            report(line, k->name, "", status ? INFINITY : compare_outputs(&c, &want, t));
+            check_packed(line, k, &c, &want, t);
+        }
+    }
+    one_call_fini(&c);
+    one_call_fini(&want);
+}
+
+/* ---- chains ---- */
+
+static void apply_reference(const char *line, cpu_tensor *y, const cpu_tensor *addend)
+{
+    one_call c;
+    one_call_init(&c, line);
+    memcpy(c.in[0].data, y->data, cpu_tensor_bytes(y));
+    if (addend)
+        memcpy(c.in[1].data, addend->data, cpu_tensor_bytes(addend));
+    cpu_ref_find("", c.op)->fn(&c.call);
+    memcpy(y->data, c.out[0].data, cpu_tensor_bytes(y));
+    one_call_fini(&c);
+}
+
+/* Bias row, activation and residual at the end of a product. */
+static void check_tail(uint32_t kind, const char *activation)
+{
+    const char *line = "Gemm transB=1 : 29x70 43x70 43 -> 29x43";
+    one_call c, want, row, same;
+    tolerance t = {3e-6, 3e-6};
+    one_call_init(&c, line);
+    one_call_init(&want, line);
+    one_call_init(&row, "Add : 43 43 -> 43");
+    one_call_init(&same, "Add : 29x43 29x43 -> 29x43");
+    fill(&c, 7);
+    fill(&want, 7);
+    fill(&row, 8);
+    fill(&same, 9);
+    cpu_tail tail = {3, {{.kind = CPU_TAIL_ADD_ROW, .addend = row.in[0].data}, {.kind = kind, .alpha = 1},
+                         {.kind = CPU_TAIL_ADD, .addend = same.in[0].data}}};
+    cpu_ref_find("", "Gemm")->fn(&want.call);
+    apply_reference("Add : 29x43 43 -> 29x43", &want.out[0], &row.in[0]);
+    apply_reference(activation, &want.out[0], NULL);
+    apply_reference("Add : 29x43 29x43 -> 29x43", &want.out[0], &same.in[0]);
+    for (size_t table = 0; cpu_vector_tables[table]; table++) {
+        for (const cpu_kernel *k = cpu_vector_tables[table]; k->name; k++) {
+            if (!(k->flags & CPU_KERNEL_TAKES_TAIL) || !can_run(k, &c))
+                continue;
+            spoil(&c);
+            run_kernel(k, &c.call, &tail, -2);
+            report(activation, k->name, " at the end of a product", compare_outputs(&c, &want, t));
+        }
+    }
+    one_call_fini(&c);
+    one_call_fini(&want);
+    one_call_fini(&row);
+    one_call_fini(&same);
+}
+
+static void check_tails(void)
+{
+    check_tail(CPU_TAIL_RELU, "Relu : 29x43 -> 29x43");
+    check_tail(CPU_TAIL_GELU, "Gelu : 29x43 -> 29x43");
+    check_tail(CPU_TAIL_GELU_TANH, "Gelu approximate=stanh : 29x43 -> 29x43");
+    check_tail(CPU_TAIL_SWISH, "Swish : 29x43 -> 29x43");
+    check_tail(CPU_TAIL_SIGMOID, "Sigmoid : 29x43 -> 29x43");
+    check_tail(CPU_TAIL_TANH, "Tanh : 29x43 -> 29x43");
+}
+
+/* ---- bench ---- */
+
+static double operations_of(const one_call *c)
+{
+    const double out = (double)c->out[0].count;
+    if (strcmp(c->op, "Gemm") == 0)
+        return 2 * out * (double)c->in[0].dims[1];
+    if (strcmp(c->op, "Attention") == 0)
+        return 4 * out * (double)c->in[1].dims[1];
+    return 0;
+}
+
+static double seconds_of(const cpu_kernel *k, one_call *c)
+{
+    double best = INFINITY;
+    double spent = 0;
+    for (int i = 0; i < 3 || (spent < 0.2 && i < 2000); i++) {
+        const int64_t begin = maru_os_now_ns();
+        if (k)
+            run_kernel(k, &c->call, NULL, n_threads);
+        else
+            cpu_ref_find("", c->op)->fn(&c->call);
+        const double seconds = (double)(maru_os_now_ns() - begin) * 1e-9;
+        best = seconds < best ? seconds : best;
+        spent += seconds;
+        if (!k && i == 0)
+            break;
+    }
+    return best;
+}
+
+static void print_time(const char *line, const char *kernel, const one_call *c, double seconds, int is_json)
+{
+    double bytes = 0;
+    for (uint32_t i = 0; i < c->node.n_inputs; i++)
+        bytes += (double)cpu_tensor_bytes(&c->in[i]);
+    for (uint32_t i = 0; i < c->node.n_outputs; i++)
+        bytes += (double)cpu_tensor_bytes(&c->out[i]);
+    const double gflops = operations_of(c) / seconds * 1e-9;
+    if (is_json)
+        printf("{\"case\": \"%s\", \"kernel\": \"%s\", \"us\": %.3f, \"gflops\": %.2f, \"gbs\": %.2f}\n", line, kernel,
+               seconds * 1e6, gflops, bytes / seconds * 1e-9);
+    else
+        printf("  %-22s %12.2f us %9.1f GFLOP/s %8.1f GB/s\n", kernel, seconds * 1e6, gflops, bytes / seconds * 1e-9);
+}
+
+static void pack_right_side(const cpu_kernel *k, one_call *c, room *out)
+{
+    for (size_t table = 0; cpu_packing_tables[table]; table++) {
+        for (const cpu_packing *p = cpu_packing_tables[table]; p->op; p++) {
+            const uint32_t layout = p->isa == k->isa && strcmp(p->op, c->op) == 0 ? p->layout(&c->call) : 0;
+            if (!layout)
+                continue;
+            room_init(out, p->bytes(&c->in[p->input], layout));
+            p->pack(&c->in[p->input], layout, out->data);
+            c->in[p->input].data = out->data;
+            c->in[p->input].layout = layout;
+            return;
+        }
+    }
+}
+
+static void bench_line(const char *line, int is_json)
+{
+    one_call c;
+    one_call_init(&c, line);
+    one_call_fill(&c, 1);
+    uint32_t n_axes = 0;
+    const attr_store *axes = attr_named(&c, "axes", &n_axes);
+    for (uint32_t i = 0; axes && i < n_axes; i++)
+        cpu_store_int(&c.in[1], i, axes->ints[i]);
+    if (c.node.n_inputs > 6)
+        cpu_store_int(&c.in[6], 0, c.in[1].dims[1]);
+    if (!is_json)
+        printf("%s\n", line);
+    print_time(line, "reference", &c, seconds_of(NULL, &c), is_json);
+    for (size_t table = 0; cpu_vector_tables[table]; table++) {
+        for (const cpu_kernel *k = cpu_vector_tables[table]; k->name; k++) {
+            if (!can_run(k, &c))
+                continue;
+            room packed = {0};
+            const cpu_tensor dense = c.in[1];
+            pack_right_side(k, &c, &packed);
+            print_time(line, k->name, &c, seconds_of(k, &c), is_json);
+            c.in[1] = dense;
+            room_fini(&packed);
+        }
+    }
+    one_call_fini(&c);
+}
+
+int main(int argc, char **argv)
+{
+    int is_bench = 0;
+    int is_json = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--bench") == 0)
+            is_bench = 1;
+        else if (strcmp(argv[i], "--json") == 0)
+            is_json = 1;
+        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
+            n_threads = atoi(argv[++i]);
+        else
+            filter = argv[i];
+    }
+    const char *const *lines = is_bench ? benches : cases;
+    const size_t n = is_bench ? sizeof benches / sizeof *benches : sizeof cases / sizeof *cases;
+    for (size_t i = 0; i < n; i++) {
+        if (filter && !strstr(lines[i], filter))
+            continue;
+        if (is_bench)
+            bench_line(lines[i], is_json);
+        else
+            check_line(lines[i]);
+    }
+    if (is_bench)
+        return 0;
+    if (!filter)
+        check_tails();
+    printf("%d checks, %d wrong\n", n_checks, n_wrong);
+    return n_wrong || n_checks == 0;
+}
