@@ -56,7 +56,7 @@ static void adds_prefix_on_the_way_up(void **state)
 static void cuts_a_long_sentence(void **state)
 {
     (void)state;
-    char text[3000];
+    static char text[20000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     (void)maru_fail(MARU_UNKNOWN, "%s", text);

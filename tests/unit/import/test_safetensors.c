@@ -393,6 +393,8 @@ static void finds_the_file_of_a_folder(void **state)
     assert_ok(maru_weights_file_create(scratch_folder, &file));
     assert_non_null(maru_weights_file_find(file, "three"));
     maru_weights_file_destroy(&file);
+    assert_fails(maru_weights_file_create(scratch_path("x.gguf"), &file), MARU_NOT_FOUND, "x.gguf");
+    assert_ok(maru_os_write_file(scratch_path("x.gguf"), "GGUF....", 8));
     assert_fails(maru_weights_file_create(scratch_path("x.gguf"), &file), MARU_UNSUPPORTED, "x.gguf: weights are read");
 }
 
