@@ -146,7 +146,8 @@ bool profile_write_trace(const profile *p, const char *path)
         const maru_trace_event *e = &p->events[i];
         const size_t track = track_of(p, i);
         if (track == i) {
-            fprintf(f, ",\n{\"ph\": \"M\", \"pid\": 1, \"tid\": %zu, \"name\": \"thread_name\", \"args\": {\"name\": ", i);
+            fprintf(f, ",\n{\"ph\": \"M\", \"pid\": 1, \"tid\": %zu, \"name\": \"thread_name\", ", i);
+            fputs("\"args\": {\"name\": ", f);
             print_json_string(f, e->device);
             fputs("}}", f);
         }
