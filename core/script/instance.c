@@ -281,12 +281,19 @@ maru_instance *maru_push_instance(lua_State *L, int index, const maru_instance_p
 
 /* ---- building ---- */
 
-static void read_text_graph(lua_State *L, maru_graph_ref *ref, int description)
+/* The constants that the text does not hold come from the weights, if there are any. */
+static void read_text_graph(lua_State *L, int index, maru_graph_ref *ref, int description)
 {
+    const maru_instance *m = maru_check_instance(L, index);
+
     size_t bytes = 0;
     const char *text = lua_tolstring(L, -1, &bytes);
     lua_getfield(L, description, "name");
     MARU_LUA_TRY(L, maru_graph_read(text, bytes, luaL_optstring(L, -1, "graph"), &ref->graph));
+    if (m->weights_path) {
+        maru_push_weights(L, index);
+        MARU_LUA_TRY(L, maru_weights_bind(m->weights, ref->graph));
+    }
 }
 
 maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
@@ -299,7 +306,7 @@ maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
     lua_getfield(L, -1, "description");
     const int description = lua_gettop(L);
     if (lua_getfield(L, description, "text") == LUA_TSTRING) {
-        read_text_graph(L, ref, description);
+        read_text_graph(L, index, ref, description);
         lua_settop(L, graph);
         return ref;
     }

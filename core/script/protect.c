@@ -127,8 +127,10 @@ maru_status maru_error_from_lua(lua_State *L, int lua_status)
         status = (maru_status)lua_tointeger(L, -1);
     if (lua_status == LUA_ERRMEM)
         text = "out of memory: the script reached its memory limit";
-    if (sandbox && sandbox->is_over && sandbox->message[0])
+    if (sandbox && sandbox->is_over && sandbox->message[0]) {
         text = sandbox->message;
+        status = sandbox->status;
+    }
     maru_error_set(status, text);
     lua_pop(L, 3);
     return status;

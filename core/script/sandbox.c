@@ -21,11 +21,12 @@ enum {
 
 static const size_t collect_after = 64u * 1024 * 1024;
 
-void maru_sandbox_end(lua_State *L, const char *fmt, ...)
+void maru_sandbox_end(lua_State *L, maru_status status, const char *fmt, ...)
 {
     maru_sandbox *s = maru_sandbox_of(L);
     va_list args;
     s->is_over = true;
+    s->status = status;
     maru_push_where(L);
     va_start(args, fmt);
     lua_pushvfstring(L, fmt, args);
@@ -79,7 +80,8 @@ void maru_sandbox_add_tensor(lua_State *L, size_t bytes)
         s->collected_bytes = s->tensor_bytes;
     }
     if (bytes > limit - (s->tensor_bytes < limit ? s->tensor_bytes : limit))
-        maru_sandbox_end(L, "tensors of more than %I bytes are beyond the memory limit", (lua_Integer)limit);
+        maru_sandbox_end(L, MARU_RESOURCE_EXHAUSTED, "tensors of more than %I bytes are beyond the memory limit",
+                         (lua_Integer)limit);
     s->tensor_bytes += bytes;
     maru_sandbox_charge(L, bytes / BYTES_PER_STEP);
 }
@@ -107,7 +109,7 @@ static void check_clock(lua_State *L, maru_sandbox *s)
 {
     if (!s->deadline_ns || maru_sandbox_now_ns() < s->deadline_ns)
         return;
-    maru_sandbox_end(L, "the script ran beyond its deadline");
+    maru_sandbox_end(L, MARU_DEADLINE_EXCEEDED, "the script ran beyond its deadline");
 }
 
 void maru_sandbox_charge(lua_State *L, uint64_t steps)
@@ -118,7 +120,8 @@ void maru_sandbox_charge(lua_State *L, uint64_t steps)
     const uint64_t before = s->steps;
     s->steps = before + steps < before ? UINT64_MAX : before + steps;
     if (s->steps > s->max_steps)
-        maru_sandbox_end(L, "the script took more than %I steps: its instruction limit", (lua_Integer)s->max_steps);
+        maru_sandbox_end(L, MARU_RESOURCE_EXHAUSTED, "the script took more than %I steps: its instruction limit",
+                         (lua_Integer)s->max_steps);
     if (s->deadline_ns && before / (HOOK_STEPS * CLOCK_STEPS) != s->steps / (HOOK_STEPS * CLOCK_STEPS))
         check_clock(L, s);
 }

@@ -35,6 +35,7 @@ typedef struct maru_sandbox {
      * the counting hook would run what it closes without it.
      */
     bool is_over;
+    maru_status status;      // what the host is told
     char message[256];       // which one, and where
 } maru_sandbox;
 
@@ -51,7 +52,7 @@ void maru_sandbox_charge(lua_State *L, uint64_t steps);
 void maru_sandbox_add_tensor(lua_State *L, size_t bytes);
 void maru_sandbox_drop_tensor(lua_State *L, size_t bytes);
 /* Raises that a limit was reached: from now on no script may catch anything. */
-void maru_sandbox_end(lua_State *L, const char *fmt, ...);
+void maru_sandbox_end(lua_State *L, maru_status status, const char *fmt, ...);
 /* Raises again what no script may catch; to be called with the error on top of the stack. */
 void maru_sandbox_pass_on(lua_State *L, int lua_status);
 

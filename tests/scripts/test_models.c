@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <maru/file.h>
+#include <maru/weights.h>
 
 #include "base/json.h"
 #include "script/script.h"
@@ -285,6 +286,52 @@ static void a_graph_in_text_form_is_a_script(void **state)
     close_model(&w);
 }
 
+/* Its constants are in a file of weights. */
+static void a_graph_in_text_form_has_weights(void **state)
+{
+    (void)state;
+    static const char text[] = "maru 1 \"scaled\"\n%1 = const \"w\" f32[2] external\n%2 = input \"x\" f32[2]\n"
+                               "%3 = Mul(%1, %2)\noutput \"y\" %3\n";
+    float weight[2] = {3, 5};
+    float data[2] = {1, 2};
+    const int64_t n = 2;
+    const char *const names[1] = {"w"};
+    maru_tensor tensor = {0};
+    maru_file_value x = {0};
+    world w = {0};
+    const char *path = scratch_write("scaled.maru", text, sizeof text - 1);
+    const char *weights = scratch_path("scaled.safetensors");
+    assert_ok(maru_tensor_wrap(MARU_F32, &n, 1, weight, sizeof weight, &tensor));
+    assert_ok(maru_weights_save(weights, names, &tensor, 1, NULL, 0));
+    assert_ok(maru_tensor_wrap(MARU_F32, &n, 1, data, sizeof data, &x.tensor));
+    const maru_script_params params = {.weights = weights};
+    assert_ok(maru_runtime_create(NULL, &w.runtime));
+    assert_ok(maru_script_load(w.runtime, path, &params, &w.script));
+    assert_ok(maru_script_set_input(w.script, "x", &x));
+    assert_ok(maru_script_run(w.script, NULL));
+    assert_float_equal(maru_tensor_get_f64(&output(&w, "y")->tensor, 1), 10, 0);
+    close_model(&w);
+}
+
+/* A run that takes too long ends with the code for that, in Lua and in a session. */
+static void a_run_has_a_deadline(void **state)
+{
+    (void)state;
+    static const char text[] = "local maru = require 'maru'\nreturn maru.model { name = 'slow',\n"
+                               "  graph = function(m) m:output('y', m:input('x', 'f32', {1}) + 1) end,\n"
+                               "  run = function(m) while true do m:session():run { x = {1} } end end }";
+    const char *path = scratch_write("slow.lua", text, sizeof text - 1);
+    const maru_run_params params = {.timeout_ns = 50 * 1000 * 1000};
+    world w = {0};
+    assert_ok(maru_runtime_create(NULL, &w.runtime));
+    assert_ok(maru_script_load(w.runtime, path, NULL, &w.script));
+    const int64_t begin = maru_os_now_ns();
+    const maru_status status = maru_script_run(w.script, &params);
+    assert_int_equal(status, MARU_DEADLINE_EXCEEDED);
+    assert_true(maru_os_now_ns() - begin < (int64_t)5 * 1000 * 1000 * 1000);
+    close_model(&w);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -302,6 +349,8 @@ int main(void)
         cmocka_unit_test(embeddings_are_the_reference),
         cmocka_unit_test(a_glider_moves),
         cmocka_unit_test(a_graph_in_text_form_is_a_script),
+        cmocka_unit_test(a_graph_in_text_form_has_weights),
+        cmocka_unit_test(a_run_has_a_deadline),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -107,6 +107,19 @@ static void host_tensors_compute(void **state)
          "script.lua:3: f32[2] and f32[3] do not go together: axis 0 has 2 and 3");
 }
 
+static void pictures_become_inputs(void **state)
+{
+    (void)state;
+    prints("local image = require 'maru.image'\n"
+           "local p = maru.tensor({{{0, 255, 51}, {255, 0, 102}}}, 'u8')\n"
+           "local x = image.to_input(p, {mean = {0, 1, 0.2}, std = 0.5})\n"
+           "print(x, x:get(0, 0, 0, 1), x:get(0, 1, 0, 0), image.to_input(p, {channels = 1}))\n"
+           "print(image.from_output(image.to_input(p)):get(0, 1, 2), image.from_output(image.to_input(p)))\n"
+           "local v = m:input('v', 'f32', {1, 3, 4, 4}) print(image.resize(v, 8, 6))\n"
+           "print(image.top(maru.tensor({0.1, 0.7, 0.2}, 'f32'), 2, {'a', 'b', 'c'})[1].label)",
+           "f32[1, 3, 1, 2]\t2.0\t0.0\tf32[1, 1, 1, 2]\n102\tu8[1, 2, 3]\nf32[1, 3, 8, 6]\nb\n");
+}
+
 static void options_are_checked(void **state)
 {
     (void)state;
@@ -174,9 +187,13 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes_are_told),    cmocka_unit_test(the_library_is_passed_over),
-        cmocka_unit_test(things_print),       cmocka_unit_test(host_tensors_compute),
-        cmocka_unit_test(options_are_checked), cmocka_unit_test(descriptions_are_checked),
+        cmocka_unit_test(shapes_are_told),
+        cmocka_unit_test(the_library_is_passed_over),
+        cmocka_unit_test(things_print),
+        cmocka_unit_test(host_tensors_compute),
+        cmocka_unit_test(pictures_become_inputs),
+        cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(descriptions_are_checked),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

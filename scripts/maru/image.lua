@@ -1,0 +1,55 @@
+-- SPDX-FileCopyrightText: The Maru authors
+-- SPDX-License-Identifier: Apache-2.0
+
+-- Pictures before and after a model. A picture is u8[height, width, channels],
+-- as the host reads it from a file; a model mostly wants f32[1, channels,
+-- height, width]. What can be a part of the graph is a function on its tensors,
+-- and then runs on the device.
+
+local maru = require "maru"
+
+local image = {}
+
+--- u8[height, width, channels] to f32[1, channels, height, width], in memory: (x * scale - mean) / std.
+--- options: scale (1/255), mean and std (a number, or one for each channel), channels (how many of them to keep).
+function image.to_input(picture, options)
+  options = options or {}
+  local x = picture:cast "f32"
+  if x.rank == 2 then x = x:reshape { x.shape[1], x.shape[2], 1 } end
+  local keep = options.channels
+  if keep and keep < x.shape[3] then x = x:slice(2, 0, keep) end
+  x = x:transpose(2, 0, 1)
+  local function per_channel(values)
+    if type(values) == "number" then return values end
+    return maru.tensor(values, "f32"):reshape { #values, 1, 1 }
+  end
+  x = x * (options.scale or 1 / 255)
+  if options.mean then x = x - per_channel(options.mean) end
+  if options.std then x = x / per_channel(options.std) end
+  return x:reshape { 1, x.shape[1], x.shape[2], x.shape[3] }
+end
+
+--- f32[1, channels, height, width], 0 to 1, to a picture.
+function image.from_output(x)
+  local s = x.shape
+  return x:reshape({ s[2], s[3], s[4] }):transpose(1, 2, 0)
+    :map(function(v) return math.floor(math.min(math.max(v, 0), 1) * 255 + 0.5) end):cast "u8"
+end
+
+--- Part of the graph: x, [batch, channels, h, w], at another size. mode: "linear", "nearest" or "cubic".
+function image.resize(x, height, width, mode)
+  local shape = x.shape
+  return maru.op("Resize", { x, false, false, { shape[1], shape[2], height, width } }, { mode = mode or "linear" })
+end
+
+--- The best k of scores f32[n] or f32[1, n] with their labels: a list of {label, score, index}.
+function image.top(scores, k, labels)
+  local values, indices = scores:topk(k)
+  local list = {}
+  for i, index in ipairs(indices) do
+    list[i] = { label = labels and labels[index + 1] or tostring(index), score = values[i], index = index }
+  end
+  return list
+end
+
+return image

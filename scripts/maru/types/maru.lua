@@ -1,0 +1,367 @@
+-- SPDX-FileCopyrightText: The Maru authors
+-- SPDX-License-Identifier: Apache-2.0
+---@meta maru
+
+-- What Maru gives to scripts, for editors with the Lua language server. This
+-- file is never run. Axes and positions in tensors count from 0, as the
+-- operators' do; Lua's tables count from 1.
+
+---@alias maru.dtype "f32"|"f16"|"bf16"|"f64"|"i8"|"i16"|"i32"|"i64"|"u8"|"u16"|"u32"|"u64"|"bool"|"i4"|"u4"|string
+
+---A dim that is bound at each run: `batch * seq`, `seq // 2`.
+---@class maru.dim
+---@operator add(maru.dim|integer): maru.dim
+---@operator sub(maru.dim|integer): maru.dim
+---@operator mul(maru.dim|integer): maru.dim
+---@operator idiv(maru.dim|integer): maru.dim
+---@operator mod(maru.dim|integer): maru.dim
+---@field ceildiv fun(self: maru.dim, other: maru.dim|integer): maru.dim
+---@field min fun(self: maru.dim, other: maru.dim|integer): maru.dim
+---@field max fun(self: maru.dim, other: maru.dim|integer): maru.dim
+
+---@alias maru.dims (maru.dim|integer)[]
+---@alias maru.operand maru.value|maru.tensor|number|maru.dims|false
+
+---A tensor of the graph: what will be computed. Every operator is a method by its name in small letters and
+---underscores: `x:reduce_mean({-1}, {keepdims = 1})`; a last table with names holds the attributes.
+---@class maru.value
+---@operator add(maru.operand): maru.value
+---@operator sub(maru.operand): maru.value
+---@operator mul(maru.operand): maru.value
+---@operator div(maru.operand): maru.value
+---@operator idiv(maru.operand): maru.value
+---@operator mod(maru.operand): maru.value
+---@operator pow(maru.operand): maru.value
+---@operator unm: maru.value
+---@field shape maru.dims
+---@field dtype maru.dtype
+---@field rank integer
+---@field name string
+---@field [string] fun(self: maru.value, ...): maru.value
+local value = {}
+
+---@param dims maru.dims one of them may be -1
+---@return maru.value
+function value:reshape(dims) end
+
+---@param dims maru.dims
+---@return maru.value
+function value:expand(dims) end
+
+---Without axes the order is turned round.
+---@param ... integer
+---@return maru.value
+function value:transpose(...) end
+
+---@param ... integer
+---@return maru.value
+function value:squeeze(...) end
+
+---@param ... integer
+---@return maru.value
+function value:unsqueeze(...) end
+
+---@param axis integer
+---@param first integer|maru.dim
+---@param past? integer|maru.dim nil: to the end
+---@param step? integer
+---@return maru.value
+function value:slice(axis, first, past, step) end
+
+---@param axis integer
+---@param parts integer|integer[] how many, or their sizes
+---@return maru.value ...
+function value:split(axis, parts) end
+
+---@param indices maru.operand
+---@param axis? integer 0
+---@return maru.value
+function value:gather(indices, axis) end
+
+---@param other maru.operand
+---@return maru.value
+function value:matmul(other) end
+
+---@param dtype maru.dtype
+---@return maru.value
+function value:cast(dtype) end
+
+---@param axis? integer -1
+---@return maru.value
+function value:softmax(axis) end
+
+---@param axis? integer -1
+---@return maru.value
+function value:log_softmax(axis) end
+
+---@param axis? integer -1
+---@param keepdims? boolean
+---@return maru.value
+function value:argmax(axis, keepdims) end
+
+---@param k integer
+---@param axis? integer -1
+---@return maru.value values
+---@return maru.value indices
+function value:topk(k, axis) end
+
+---@param axes? integer|integer[] nil: all
+---@param keepdims? boolean
+---@return maru.value
+function value:sum(axes, keepdims) end
+value.mean, value.max, value.min, value.prod = value.sum, value.sum, value.sum, value.sum
+
+---@param low number?
+---@param high number?
+---@return maru.value
+function value:clip(low, high) end
+
+---Names it, for outputs, traces and placement.
+---@param name string
+---@return maru.value
+function value:named(name) end
+
+---A tensor in host memory.
+---@class maru.tensor
+---@operator add(maru.tensor|number): maru.tensor
+---@operator sub(maru.tensor|number): maru.tensor
+---@operator mul(maru.tensor|number): maru.tensor
+---@operator div(maru.tensor|number): maru.tensor
+---@operator pow(maru.tensor|number): maru.tensor
+---@operator unm: maru.tensor
+---@field shape integer[]
+---@field dtype maru.dtype
+---@field rank integer
+---@field count integer
+---@field get fun(self: maru.tensor, ...: integer): number
+---@field set fun(self: maru.tensor, value: number, ...: integer): maru.tensor
+---@field item fun(self: maru.tensor): number the only element
+---@field totable fun(self: maru.tensor): table|number
+---@field cast fun(self: maru.tensor, dtype: maru.dtype): maru.tensor
+---@field copy fun(self: maru.tensor): maru.tensor
+---@field reshape fun(self: maru.tensor, dims: integer[]): maru.tensor
+---@field transpose fun(self: maru.tensor, ...: integer): maru.tensor
+---@field slice fun(self: maru.tensor, axis: integer, first?: integer, past?: integer): maru.tensor
+---@field sum fun(self: maru.tensor, axis?: integer): maru.tensor|number
+---@field mean fun(self: maru.tensor, axis?: integer): maru.tensor|number
+---@field max fun(self: maru.tensor, axis?: integer): maru.tensor|number
+---@field min fun(self: maru.tensor, axis?: integer): maru.tensor|number
+---@field argmax fun(self: maru.tensor, axis?: integer): maru.tensor|integer
+---@field softmax fun(self: maru.tensor, axis?: integer): maru.tensor
+---@field topk fun(self: maru.tensor, k: integer): number[], integer[] values and flat positions
+---@field sample fun(self: maru.tensor, temperature: number, seed: integer, counter: integer): integer
+---@field map fun(self: maru.tensor, fn: fun(x: number): number): maru.tensor
+
+---The weights below a prefix.
+---@class maru.weights
+---@field get fun(self: maru.weights, name: string, dims?: integer[], dtype?: maru.dtype): maru.value
+---@field scope fun(self: maru.weights, name: string): maru.weights
+---@field rename fun(self: maru.weights, map: table|fun(name: string): string?): maru.weights
+---@field has fun(self: maru.weights, name: string): boolean
+---@field info fun(self: maru.weights, name: string): {dtype: maru.dtype, shape: integer[]}?
+---@field names fun(self: maru.weights): string[]
+---@field tensor fun(self: maru.weights, name: string): maru.tensor
+
+---@class maru.tokenizer
+---@field size integer
+---@field bos integer?
+---@field eos integer?
+---@field unk integer?
+---@field pad integer?
+---@field mask integer?
+---@field encode fun(self: maru.tokenizer, text: string, params?: maru.encode_params): integer[]
+---@field encode_batch fun(self: maru.tokenizer, texts: string[], params?: maru.encode_params): maru.batch
+---@field decode fun(self: maru.tokenizer, ids: integer[]|maru.tensor): string
+---@field piece fun(self: maru.tokenizer, id: integer): string?
+---@field stream fun(self: maru.tokenizer, is_continuation?: boolean): maru.token_stream
+
+---@class maru.encode_params
+---@field max_tokens? integer
+---@field special? boolean false: no tokens around the text
+---@field plain? boolean text that spells a special token is text
+
+---@class maru.batch
+---@field ids maru.tensor i64[n, longest], padded on the right
+---@field mask maru.tensor f32[n, longest]: 1 for a token
+---@field lengths integer[]
+
+---@class maru.token_stream
+---@field push fun(self: maru.token_stream, id: integer): string
+---@field finish fun(self: maru.token_stream): string
+
+---@class maru.session
+---@field run fun(self: maru.session, inputs: table<string, maru.tensor|table|number>): table<string, maru.tensor>
+---@field bind fun(self: maru.session, symbol: string, value: integer)
+---@field reset fun(self: maru.session)
+---@field state fun(self: maru.session, name: string): maru.tensor
+---@field set_state fun(self: maru.session, name: string, value: maru.tensor)
+
+---A model at work: what the functions of a description are given.
+---@class maru.instance
+---@field name string
+---@field config table config.json, empty without one
+---@field options table<string, any> the defaults with what --set said
+---@field weights maru.weights
+---@field state table numbers and texts that are saved with the session's states; m:state(...) makes a state
+---@field [string] any
+local instance = {}
+
+---@param name string
+---@param params? {min?: integer, max?: integer, multiple_of?: integer, typical?: integer}
+---@return maru.dim
+function instance:symbol(name, params) end
+
+---@param name string
+---@param dtype maru.dtype
+---@param dims maru.dims
+---@return maru.value
+function instance:input(name, dtype, dims) end
+
+---@param name string
+---@param value maru.value
+function instance:output(name, value) end
+
+---@param name string
+---@param value maru.value
+function instance:set_state(name, value) end
+
+---A required weight.
+---@param name string
+---@param dtype maru.dtype
+---@param dims integer[]
+---@return maru.value
+function instance:parameter(name, dtype, dims) end
+
+---@param numbers maru.tensor|table|number
+---@param dtype? maru.dtype
+---@param name? string
+---@return maru.value
+function instance:constant(numbers, dtype, name) end
+
+---@param dims maru.dims
+---@return maru.value i64[n]
+function instance:shape(dims) end
+
+---What the function makes has this scope in traces and deployments. Gives what the function gives.
+---@param name string
+---@param fn function
+---@param ... any
+---@return any ...
+function instance:scope(name, fn, ...) end
+
+---@return maru.session
+function instance:session() end
+
+---@param name? string a file beside the weights
+---@return maru.tokenizer
+function instance:tokenizer(name) end
+
+---@param name string
+---@return string
+function instance:file(name) end
+
+---@param name string
+---@return boolean
+function instance:has_file(name) end
+
+---@param name string
+---@return table
+function instance:json(name) end
+
+---Streams output text.
+---@param text string
+function instance:emit(text) end
+
+---@class maru.description
+---@field name string
+---@field doc? string
+---@field fetch? string name for `maru fetch`
+---@field weights? string file or folder beside the script
+---@field inputs? table
+---@field outputs? table
+---@field options? table<string, {default: any, doc?: string}>
+---@field extra_weights? "ignore"|string[] patterns of names that may be left over
+---@field graph fun(m: maru.instance)
+---@field run? fun(m: maru.instance, input: table): table<string, any>
+
+---@class maru
+local maru = {}
+
+---@param description maru.description
+---@return maru.description
+function maru.model(description) end
+
+---A module of the script's folder, or of the library as maru.x.
+---@param name string
+---@return any
+function maru.import(name) end
+
+---Any operator of ONNX, or of ours as "maru.Name". false among the inputs is one left out.
+---@param name string
+---@param inputs maru.operand[]
+---@param attributes? table
+---@param n_outputs? integer
+---@return maru.value ...
+function maru.op(name, inputs, attributes, n_outputs) end
+
+---@param values maru.value[]
+---@param axis? integer 0
+---@return maru.value
+function maru.concat(values, axis) end
+
+---@param condition maru.value
+---@param a maru.operand
+---@param b maru.operand
+---@return maru.value
+function maru.where(condition, a, b) end
+
+---An error at the line of the script that called the library.
+---@param format string
+---@param ... any
+function maru.fail(format, ...) end
+
+---@param thing any
+---@return "value"|"tensor"|"dim"|nil
+function maru.type(thing) end
+
+---@param numbers table|number|maru.tensor
+---@param dtype? maru.dtype nil: i64 for whole numbers, else f32
+---@return maru.tensor
+function maru.tensor(numbers, dtype) end
+
+---@param dims integer[]
+---@param dtype? maru.dtype f32
+---@return maru.tensor
+function maru.zeros(dims, dtype) end
+
+---@param dims integer[]
+---@param number number
+---@param dtype? maru.dtype f32
+---@return maru.tensor
+function maru.full(dims, number, dtype) end
+
+---@param n integer
+---@param dtype? maru.dtype i64
+---@return maru.tensor
+function maru.arange(n, dtype) end
+
+---A function of seed and place alone.
+---@param dims integer[]
+---@param seed integer
+---@param kind? "uniform"|"normal"
+---@return maru.tensor f32
+function maru.random(dims, seed, kind) end
+
+---Joins tensors in memory along an axis that they have.
+---@param tensors maru.tensor[]
+---@param axis? integer 0
+---@return maru.tensor
+function maru.join(tensors, axis) end
+
+---In a stock Lua only: a model that the program runs itself.
+---@param script string|maru.description
+---@param params? {weights?: string, config?: string, device?: string, settings?: table}
+---@return maru.instance
+function maru.open(script, params) end
+
+return maru
