@@ -109,7 +109,8 @@ static inline void row_sums(const float *a, const float *b, int64_t k, vf sums[2
     case n: block_sums(n, a, a_step, b, k, sums); break;
 
 /* rows <= TILE_ROWS */
-static __attribute__((noinline)) void tile(int64_t rows, const float *a, int64_t a_step, const float *b, int64_t k, vf sums[][2])
+static __attribute__((noinline)) void tile(int64_t rows, const float *a, int64_t a_step, const float *b, int64_t k,
+                                           vf sums[][2])
 {
     switch (rows) {
     case 1: row_sums(a, b, k, sums[0]); break;
