@@ -281,7 +281,8 @@ maru_status maru_plan_dot(const maru_plan *plan, char **out_text)
     static const char *const colors[] = {"#dceefb", "#fdebd0", "#d5f5e3", "#fadbd8", "#e8daef", "#fcf3cf"};
     *out_text = NULL;
     maru_str out = {0};
-    maru_str_append(&out, "digraph plan {\n  node [shape=box, fontname=\"sans-serif\", fontsize=10, style=\"rounded,filled\", "
+    maru_str_append(&out, "digraph plan {\n"
+                          "  node [shape=box, fontname=\"sans-serif\", fontsize=10, style=\"rounded,filled\", "
                           "color=\"#555555\"];\n"
                           "  edge [fontname=\"sans-serif\", fontsize=8, color=\"#555555\", fontcolor=\"#777777\", "
                           "arrowsize=0.6];\n");
