@@ -39,9 +39,11 @@ void certify_print_text(const certify_report *r, bool verbose)
         if (!verbose && x->is_claimed && x->is_right && x->is_steady)
             continue;
         char ulp[24], relative[24];
-        snprintf(ulp, sizeof ulp, x->is_claimed ? "%.2f" : "", x->worst_ulp);
-        snprintf(relative, sizeof relative, x->is_claimed ? "%.1e" : "", x->worst_relative);
-        const char *cells[] = {x->op, x->dtype, verdict(x), ulp, relative, x->note};
+        snprintf(ulp, sizeof ulp, "%.2f", x->worst_ulp);
+        snprintf(relative, sizeof relative, "%.1e", x->worst_relative);
+        const bool has_numbers = x->is_claimed;
+        const char *cells[] = {x->op, x->dtype, verdict(x), has_numbers ? ulp : "", has_numbers ? relative : "",
+                               x->note};
         table_row(t, cells);
         table_tint_cell(t, 2, tint_of(x));
     }

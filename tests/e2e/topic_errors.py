@@ -17,6 +17,10 @@ def test_help(b):
             b.check(f"usage: maru {name}" in told.text and "exit codes" in told.text, f"{name} {word}", told)
             b.check(max(map(len, told.text.splitlines())) <= 120, f"help of {name} fits a terminal", told)
     b.check(b.good("help").text == text, "help is --help")
+    model = b.good("run", "m.lua", "--help").text
+    for word in "tiny: y = x * scale + w", "--input", "numbers", "scale", "factor", "count":
+        b.check(word in model, f"help of a model tells of {word}: {model[-600:]}")
+    b.bad(INPUT, "absent.lua", "run", "absent.lua", "--help")
     b.check("--plugins" in b.good("devices", "--help").text, "devices has the options of the runtime")
     b.check("--weights" not in b.good("devices", "--help").text, "and not those of a model")
     b.check(b.good("version").text.startswith("maru "), "version")
