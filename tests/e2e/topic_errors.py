@@ -112,7 +112,12 @@ def test_graphs(b):
     b.write("large.maru", identity("f32", [1 << 40]))
     b.bad(MEMORY, [], "bench", "large.maru")
     b.write("ext.maru", 'maru 1 "e"\n%1 = const "w" f32[3] external\n%2 = Neg(%1)\noutput "y" %2\n')
-    b.bad(INPUT, "w", "run", "ext.maru")
+    b.bad(INPUT, "'w'", "run", "ext.maru")
+    run = b.json("run", "ext.maru", "--weights", "w.safetensors", "--json")
+    b.check(run["y"]["data"] == [-10, -20, -30], f"a graph takes its constants from weights: {run}")
+    b.write("four.safetensors", safetensors({"w": ("F32", [4], floats(1, 2, 3, 4))}))
+    b.bad(INPUT, ["w", "f32[4]", "[3]"], "run", "ext.maru", "--weights", "four.safetensors")
+    b.bad(INPUT, "absent", "run", "ext.maru", "--weights", "absent")
 
 
 def test(b):
