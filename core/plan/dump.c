@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fail.h"
@@ -235,16 +236,43 @@ maru_status maru_plan_json(const maru_plan *plan, const maru_plan_binding *bindi
 
 /* ---- DOT ---- */
 
+/* An edge from where `value` is made to `to`: red where it goes from one device to another. */
+static void dot_edge(const maru_plan *plan, maru_value value, const char *to, const maru_unit *reader, maru_str *out)
+{
+    const maru_value root = maru_plan_root(plan, value);
+    const maru_value_record *v = maru_graph_get(plan->graph, root);
+    const uint32_t from = v->kind == MARU_VALUE_NODE ? plan->places[v->source].unit : 0;
+    const bool moves = reader && v->kind == MARU_VALUE_NODE && plan->units.data[from].device != reader->device;
+    if (v->kind == MARU_VALUE_NODE)
+        maru_str_printf(out, "  u%u -> %s", from, to);
+    else if (v->kind == MARU_VALUE_INPUT || v->kind == MARU_VALUE_STATE)
+        maru_str_printf(out, "  v%u -> %s", root, to);
+    else
+        return;
+    maru_str_printf(out, " [label=\"%s", maru_dtype_name(v->dtype));
+    maru_dims_print(&plan->graph->exprs, v->dims, v->rank, out);
+    maru_str_printf(out, "\"%s];\n", moves ? ", color=\"#c0392b\", penwidth=2" : "");
+}
+
 static void dot_edges(const maru_plan *plan, uint32_t unit, maru_str *out)
 {
     const maru_unit *u = &plan->units.data[unit];
-    for (uint32_t i = 0; i < u->n_inputs; i++) {
-        const maru_value root = maru_plan_root(plan, u->inputs[i]);
-        const maru_value_record *v = maru_graph_get(plan->graph, root);
-        if (v->kind == MARU_VALUE_NODE)
-            maru_str_printf(out, "  u%u -> u%u;\n", plan->places[v->source].unit, unit);
-        else
-            maru_str_printf(out, "  v%u -> u%u;\n", root, unit);
+    char to[16];
+    snprintf(to, sizeof to, "u%u", unit);
+    for (uint32_t i = 0; i < u->n_inputs; i++)
+        dot_edge(plan, u->inputs[i], to, u, out);
+}
+
+static void dot_outputs(const maru_plan *plan, maru_str *out)
+{
+    for (uint32_t i = 0; i < plan->graph->outputs.count; i++) {
+        const maru_output_record *o = &plan->graph->outputs.data[i];
+        char to[16];
+        snprintf(to, sizeof to, "o%u", i);
+        maru_str_printf(out, "  %s [shape=oval, fillcolor=\"#f2f2f2\", label=", to);
+        maru_str_append_quoted(out, o->name, strlen(o->name));
+        maru_str_append(out, "];\n");
+        dot_edge(plan, o->value, to, NULL, out);
     }
 }
 
@@ -253,7 +281,11 @@ maru_status maru_plan_dot(const maru_plan *plan, char **out_text)
     static const char *const colors[] = {"#dceefb", "#fdebd0", "#d5f5e3", "#fadbd8", "#e8daef", "#fcf3cf"};
     *out_text = NULL;
     maru_str out = {0};
-    maru_str_append(&out, "digraph plan {\n  node [shape=box, fontname=\"sans-serif\", fontsize=10, style=filled];\n");
+    maru_str_append(&out, "digraph plan {\n"
+                          "  node [shape=box, fontname=\"sans-serif\", fontsize=10, style=\"rounded,filled\", "
+                          "color=\"#555555\"];\n"
+                          "  edge [fontname=\"sans-serif\", fontsize=8, color=\"#555555\", fontcolor=\"#777777\", "
+                          "arrowsize=0.6];\n");
     for (maru_value v = 1; v < plan->graph->values.count; v++) {
         const maru_value_record *record = maru_graph_get(plan->graph, v);
         if (record->kind != MARU_VALUE_INPUT && record->kind != MARU_VALUE_STATE)
@@ -274,6 +306,7 @@ maru_status maru_plan_dot(const maru_plan *plan, char **out_text)
         maru_str_fini(&label);
         dot_edges(plan, u, &out);
     }
+    dot_outputs(plan, &out);
     maru_str_append(&out, "}\n");
     return give(&out, out_text);
 }

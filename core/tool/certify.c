@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tool/certify_cases.h"
+#include "tool/certify_report.h"
 #include "tool/show.h"
 #include "tool/tool.h"
 
@@ -17,28 +18,7 @@ static const option options[] = {
     {0},
 };
 
-enum { MAX_TEXT = 4096, MAX_OUTPUTS = 16, MAX_ROWS = 1024 };
-
-/* One operator and dtype. */
-typedef struct row {
-    const char *op;
-    char dtype[8];
-    bool is_claimed;
-    bool is_right;
-    bool is_steady;     // the same bits twice
-    double worst_ulp;   // of the dtype, largest over all outputs
-    double worst_relative;
-    char note[256];
-} row;
-
-typedef struct report {
-    maru_runtime *runtime;
-    const char *device;
-    char *device_options;  // or NULL
-    maru_device_info info;
-    row rows[MAX_ROWS];
-    size_t n;
-} report;
+enum { MAX_TEXT = 4096, MAX_OUTPUTS = 16 };
 
 /* ---- what is allowed (docs/numerics.md) ---- */
 
@@ -120,7 +100,7 @@ static maru_status set_inputs(const certify_case *c, const maru_graph *graph, si
     return MARU_OK;
 }
 
-static maru_status open_side(report *r, const certify_case *c, const char *text, const char *device,
+static maru_status open_side(certify_report *r, const certify_case *c, const char *text, const char *device,
                              const char *device_options, side *out)
 {
     maru_graph *graph = NULL;
@@ -147,7 +127,7 @@ static maru_status open_side(report *r, const certify_case *c, const char *text,
 
 /* ---- comparing ---- */
 
-static bool compare_element(const tolerance *t, double got, double want, row *out)
+static bool compare_element(const tolerance *t, double got, double want, certify_row *out)
 {
     if (got == want || (isnan(got) && isnan(want)))
         return true;
@@ -161,7 +141,7 @@ static bool compare_element(const tolerance *t, double got, double want, row *ou
     return difference <= t->absolute + t->relative * fabs(want);
 }
 
-static bool compare_tensors(const maru_tensor *got, const maru_tensor *want, const char *name, row *out)
+static bool compare_tensors(const maru_tensor *got, const maru_tensor *want, const char *name, certify_row *out)
 {
     const tolerance t = tolerance_of(want->dtype);
     const int64_t n = maru_tensor_count(want);
@@ -181,7 +161,7 @@ static bool compare_tensors(const maru_tensor *got, const maru_tensor *want, con
     return true;
 }
 
-static bool compare_sides(side *got, side *want, row *out)
+static bool compare_sides(side *got, side *want, certify_row *out)
 {
     const maru_graph *graph = maru_model_graph(want->model);
     const char *name = NULL;
@@ -217,7 +197,14 @@ static bool is_steady(side *s)
     return same;
 }
 
-static void run_case(report *r, const certify_case *c, const char *dtype, row *out)
+/* Of "placement is strict, and Add would run on cpu:0: why" the reader of a list wants the reason. */
+static const char *reason_of(const char *message)
+{
+    const char *colon = strncmp(message, "placement is strict", 19) == 0 ? strstr(message, ": ") : NULL;
+    return colon ? colon + 2 : message;
+}
+
+static void run_case(certify_report *r, const certify_case *c, const char *dtype, certify_row *out)
 {
     char text[MAX_TEXT];
     side got = {0};
@@ -230,7 +217,7 @@ static void run_case(report *r, const certify_case *c, const char *dtype, row *o
         status = open_side(r, c, text, r->device, r->device_options, &got);
         out->is_claimed = status != MARU_UNSUPPORTED;
         if (status != MARU_OK)
-            snprintf(out->note, sizeof out->note, "%s", maru_error_message());
+            snprintf(out->note, sizeof out->note, "%s", reason_of(maru_error_message()));
         out->is_right = out->is_right && status == MARU_OK && compare_sides(&got, &want, out);
         out->is_steady = out->is_steady && status == MARU_OK && is_steady(&got);
     }
@@ -252,20 +239,20 @@ static bool is_wanted(const parsed *args, const char *op)
     return false;
 }
 
-static row *row_for(report *r, const char *op, const char *dtype)
+static certify_row *row_for(certify_report *r, const char *op, const char *dtype)
 {
     for (size_t i = 0; i < r->n; i++)
         if (strcmp(r->rows[i].op, op) == 0 && strcmp(r->rows[i].dtype, dtype) == 0)
             return &r->rows[i];
-    if (r->n == MAX_ROWS)
+    if (r->n == CERTIFY_MAX_ROWS)
         return NULL;
-    row *out = &r->rows[r->n++];
-    *out = (row){.op = op, .is_right = true, .is_steady = true};
+    certify_row *out = &r->rows[r->n++];
+    *out = (certify_row){.op = op, .is_right = true, .is_steady = true};
     snprintf(out->dtype, sizeof out->dtype, "%s", dtype);
     return out;
 }
 
-static void run_all(const parsed *args, report *r)
+static void run_all(const parsed *args, certify_report *r)
 {
     for (size_t i = 0; i < n_certify_cases; i++) {
         const certify_case *c = &certify_cases[i];
@@ -276,133 +263,13 @@ static void run_all(const parsed *args, report *r)
             char dtype[8];
             const size_t length = strcspn(at, " ");
             snprintf(dtype, sizeof dtype, "%.*s", (int)length, at);
-            row *out = row_for(r, c->op, dtype);
+            certify_row *out = row_for(r, c->op, dtype);
             if (out)
                 run_case(r, c, dtype, out);
             at += length + (at[length] == ' ');
         }
     }
     clear_progress();
-}
-
-/* ---- reports ---- */
-
-typedef struct totals {
-    size_t total, claimed, right, steady;
-} totals;
-
-static totals count(const report *r)
-{
-    totals t = {.total = r->n};
-    for (size_t i = 0; i < r->n; i++) {
-        t.claimed += r->rows[i].is_claimed;
-        t.right += r->rows[i].is_claimed && r->rows[i].is_right;
-        t.steady += r->rows[i].is_claimed && r->rows[i].is_steady;
-    }
-    return t;
-}
-
-static const char *verdict(const row *r)
-{
-    return !r->is_claimed ? "refused" : !r->is_right ? "WRONG" : !r->is_steady ? "unsteady" : "ok";
-}
-
-static tint tint_of(const row *r)
-{
-    return !r->is_claimed ? TINT_DIM : !r->is_right ? TINT_RED : !r->is_steady ? TINT_YELLOW : TINT_GREEN;
-}
-
-static void print_text(const report *r, bool verbose)
-{
-    static const char *const headings[] = {"operator", "dtype", "result", "ulp", "relative", "note"};
-    table *t = table_create(headings, 6);
-    for (size_t i = 0; i < r->n; i++) {
-        const row *x = &r->rows[i];
-        if (!verbose && x->is_claimed && x->is_right && x->is_steady)
-            continue;
-        char ulp[24], relative[24];
-        snprintf(ulp, sizeof ulp, "%.2f", x->worst_ulp);
-        snprintf(relative, sizeof relative, "%.1e", x->worst_relative);
-        const char *cells[] = {x->op, x->dtype, verdict(x), ulp, relative, x->note};
-        table_row(t, cells);
-        table_tint_cell(t, 2, tint_of(x));
-    }
-    const totals n = count(r);
-    if (verbose || n.right < n.total || n.steady < n.total)
-        table_print(t, stdout);
-    table_destroy(&t);
-    printf("%s (%s): %zu of %zu claimed, %zu right, %zu the same twice\n", r->info.id, r->info.name, n.claimed, n.total,
-           n.right, n.steady);
-}
-
-static void print_json(const report *r)
-{
-    const totals n = count(r);
-    fputs("{\"device\": ", stdout);
-    print_json_string(stdout, r->info.id);
-    fputs(", \"name\": ", stdout);
-    print_json_string(stdout, r->info.name);
-    fputs(", \"driver\": ", stdout);
-    print_json_string(stdout, r->info.driver);
-    fputs(", \"plugin\": ", stdout);
-    print_json_string(stdout, r->info.plugin_path);
-    char hex[65] = "";
-    if (*r->info.plugin_path && maru_file_sha256(r->info.plugin_path, hex) != MARU_OK)
-        hex[0] = 0;
-    printf(", \"plugin_sha256\": \"%s\", \"total\": %zu, \"claimed\": %zu, \"right\": %zu, \"steady\": %zu, "
-    "\"rows\": [",
-           hex, n.total, n.claimed, n.right, n.steady);
-    for (size_t i = 0; i < r->n; i++) {
-        const row *x = &r->rows[i];
-        printf("%s\n  {\"op\": \"%s\", \"dtype\": \"%s\", \"result\": \"%s\", \"ulp\": %.3g, \"relative\": "
-        "%.3g, \"note\": ",
-               i ? "," : "", x->op, x->dtype, verdict(x), isfinite(x->worst_ulp) ? x->worst_ulp : -1,
-               isfinite(x->worst_relative) ? x->worst_relative : -1);
-        print_json_string(stdout, x->note);
-        fputs("}", stdout);
-    }
-    fputs("\n]}\n", stdout);
-}
-
-static void print_escaped(FILE *f, const char *text)
-{
-    for (; *text; text++) {
-        const char *entity = *text == '<' ? "&lt;" : *text == '&' ? "&amp;" : *text == '>' ? "&gt;" : NULL;
-        if (entity)
-            fputs(entity, f);
-        else
-            fputc(*text, f);
-    }
-}
-
-static bool write_html(const report *r, const char *path)
-{
-    FILE *f = fopen(path, "w");
-    if (!f)
-        return false;
-    const totals n = count(r);
-    fputs("<!doctype html><meta charset=\"utf-8\"><title>maru certify</title>\n<style>body{font:14px sans-serif;"
-          "margin:2em;max-width:70em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;"
-          "border-bottom:1px solid #ddd}.ok{color:#187a3c}.WRONG{color:#b00020;font-weight:bold}.refused{color:#888}"
-          ".unsteady{color:#b26a00}td.n{text-align:right;font-variant-numeric:tabular-nums}</style>\n<h1>", f);
-    print_escaped(f, r->info.id);
-    fputs("</h1><p>", f);
-    print_escaped(f, r->info.name);
-    fputs("<br>", f);
-    print_escaped(f, r->info.driver);
-    fprintf(f, "<p><b>%zu</b> of %zu claimed, <b>%zu</b> right, %zu the same bits twice.\n"
-            "<table><tr><th>operator<th>dtype<th>result<th>ulp<th>relative<th>note\n", n.claimed, n.total, n.right,
-            n.steady);
-    for (size_t i = 0; i < r->n; i++) {
-        const row *x = &r->rows[i];
-        fprintf(f, "<tr><td>%s<td>%s<td class=\"%s\">%s<td class=n>%.2f<td "
-        "class=n>%.1e<td>", x->op, x->dtype, verdict(x),
-                verdict(x), x->worst_ulp, x->worst_relative);
-        print_escaped(f, x->note);
-        fputc('\n', f);
-    }
-    fputs("</table>\n", f);
-    return fclose(f) == 0;
 }
 
 /* ---- the command ---- */
@@ -415,7 +282,7 @@ static bool is_operator(const char *name)
     return false;
 }
 
-static int certify(const parsed *args, report *r)
+static int certify(const parsed *args, certify_report *r)
 {
     for (size_t i = 0; get_nth(args, "op", i); i++) {
         if (!is_operator(get_nth(args, "op", i))) {
@@ -440,21 +307,21 @@ static int certify(const parsed *args, report *r)
     r->device = r->info.id;
     run_all(args, r);
     if (has_flag(args, "json"))
-        print_json(r);
+        certify_print_json(r);
     else
-        print_text(r, has_flag(args, "verbose"));
-    if (has_flag(args, "html") && !write_html(r, get_option(args, "html", NULL))) {
+        certify_print_text(r, has_flag(args, "verbose"));
+    if (has_flag(args, "html") && !certify_write_page(r, get_option(args, "html", NULL))) {
         fprintf(stderr, "maru: cannot write %s\n", get_option(args, "html", NULL));
         return EXIT_FAILED;
     }
-    const totals t = count(r);
+    const certify_totals t = certify_count(r);
     // A device that refuses everything passes nothing.
     return t.claimed && t.right == t.claimed && t.steady == t.claimed ? EXIT_OK : EXIT_DIFFERENT;
 }
 
 static int run(const parsed *args)
 {
-    report *r = calloc(1, sizeof *r);
+    certify_report *r = calloc(1, sizeof *r);
     if (!r)
         return EXIT_MEMORY;
     const int code = certify(args, r);

@@ -38,16 +38,31 @@ static void print_command_help(const command *c)
           stdout);
 }
 
+/* Whether help is asked for; takes that word out. */
+static bool take_help(int *argc, char **argv)
+{
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0)
+            continue;
+        for (--*argc; i < *argc; i++)
+            argv[i] = argv[i + 1];
+        return true;
+    }
+    return false;
+}
+
 static int run_command(const command *c, int argc, char **argv)
 {
     static parsed args;  // too large for a small stack
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_command_help(c);
-            return EXIT_OK;
-        }
+    const option *shared = shared_options(c);
+    if (take_help(&argc, argv)) {
+        print_command_help(c);
+        // With a model: what it says of itself.
+        const bool has_model = c->has_model && c != &command_dump && argc > 0 &&
+                               parse_options(argc, argv, c->options, shared, &args) && get_word(&args, 0);
+        return has_model ? describe_model(&args) : EXIT_OK;
     }
-    bool is_right = parse_options(argc, argv, c->options, shared_options(c), &args);
+    bool is_right = parse_options(argc, argv, c->options, shared, &args);
     if (is_right && get_word(&args, c->n_words)) {
         fprintf(stderr, "maru: %s: one argument too many: '%s'\n", c->name, get_word(&args, c->n_words));
         is_right = false;

@@ -64,6 +64,9 @@ void show_progress(void *ctx, const char *phase, size_t done, size_t total)
     (void)ctx;
     if (!maru_is_terminal(2))
         return;
+    // A hundred steps are seen; more would slow down what they count.
+    if (done > 0 && done < total && done * 100 / total == (done - 1) * 100 / total)
+        return;
     char bar[BAR_WIDTH + 1];
     const size_t filled = total ? done * BAR_WIDTH / total : 0;
     for (size_t i = 0; i < BAR_WIDTH; i++)

@@ -72,6 +72,8 @@ typedef struct opened {
 /* `out` stays where it is until it is closed: the script prints through it. */
 MARU_NODISCARD maru_status open_script(const parsed *args, opened *out);
 void close_script(opened *o);
+/* Prints what the model says of its inputs, options and outputs; its main chunk runs, nothing is compiled. */
+int describe_model(const parsed *args);
 
 /* The --bind of a symbol; false without one. The command ends where its value is no number of at least 0. */
 bool get_binding(const parsed *args, const char *symbol, int64_t *out_value);

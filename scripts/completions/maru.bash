@@ -4,16 +4,18 @@
 
 _maru() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-}
-    local shared="--device --device-option --placement --threads --numerics --weights --config --set --bind --plugins
-        --no-fuse --verbose --json --help"
+    local host="--threads --plugins --verbose --json --help"
+    local shared="--device --device-option --placement --numerics --weights --config --set --bind --no-fuse $host"
     local own=
     case "$command" in
     run) own="--input --save --save-state --load-state --profile --trace --timeout" ;;
     bench) own="--runs --warmup --profile" ;;
     plan) own="--format --output" ;;
     dump) own="--dot" ;;
-    certify) own="--op --html" ;;
-    fetch) own="--from --accept-terms --to" ;;
+    certify) own="--op --html --device --device-option" shared=$host ;;
+    fetch) own="--from --accept-terms --to" shared="--json --help" ;;
+    version) shared="--json --help" ;;
+    devices | probe) shared=$host ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "run bench plan dump devices probe certify fetch version --help" -- "$word")

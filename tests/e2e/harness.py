@@ -13,7 +13,7 @@ import zlib
 OK, FAILED, USAGE, INPUT, DEVICE, UNSUPPORTED, MEMORY, DIFFERENT, STOPPED = 0, 1, 2, 3, 4, 5, 6, 7, 130
 SKIP = 77
 
-SANITIZER = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer")
+SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer")
 
 ADD = """maru 1 "add"
 %1 = input "x" f32[3]

@@ -17,6 +17,10 @@ def test_help(b):
             b.check(f"usage: maru {name}" in told.text and "exit codes" in told.text, f"{name} {word}", told)
             b.check(max(map(len, told.text.splitlines())) <= 120, f"help of {name} fits a terminal", told)
     b.check(b.good("help").text == text, "help is --help")
+    model = b.good("run", "m.lua", "--help").text
+    for word in "tiny: y = x * scale + w", "--input", "numbers", "scale", "factor", "count":
+        b.check(word in model, f"help of a model tells of {word}: {model[-600:]}")
+    b.bad(INPUT, "absent.lua", "run", "absent.lua", "--help")
     b.check("--plugins" in b.good("devices", "--help").text, "devices has the options of the runtime")
     b.check("--weights" not in b.good("devices", "--help").text, "and not those of a model")
     b.check(b.good("version").text.startswith("maru "), "version")
@@ -108,7 +112,12 @@ def test_graphs(b):
     b.write("large.maru", identity("f32", [1 << 40]))
     b.bad(MEMORY, [], "bench", "large.maru")
     b.write("ext.maru", 'maru 1 "e"\n%1 = const "w" f32[3] external\n%2 = Neg(%1)\noutput "y" %2\n')
-    b.bad(INPUT, "w", "run", "ext.maru")
+    b.bad(INPUT, "'w'", "run", "ext.maru")
+    run = b.json("run", "ext.maru", "--weights", "w.safetensors", "--json")
+    b.check(run["y"]["data"] == [-10, -20, -30], f"a graph takes its constants from weights: {run}")
+    b.write("four.safetensors", safetensors({"w": ("F32", [4], floats(1, 2, 3, 4))}))
+    b.bad(INPUT, ["w", "f32[4]", "[3]"], "run", "ext.maru", "--weights", "four.safetensors")
+    b.bad(INPUT, "absent", "run", "ext.maru", "--weights", "absent")
 
 
 def test(b):

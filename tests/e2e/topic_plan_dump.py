@@ -28,6 +28,8 @@ def test_plan(b):
         b.check(b.json("plan", *words, "--format", "json") == plan, "--json and --format json are one")
         dot = b.good("plan", *words, "--format", "dot").text
         b.check(dot.startswith("digraph") and draws(dot) in (True, None), f"DOT draws: {dot}")
+    moved = b.good("plan", "two.maru", "-d", "fault", *both, "--format", "dot").text
+    b.check('label="y"' in moved and moved.count("penwidth") == 1, f"outputs and moves are drawn: {moved}")
     two = b.good("plan", "two.maru", "-d", "fault", *both).text
     b.check("fault:0" in two and "Neg" in two and "known" in two, f"it says why a node went elsewhere: {two}")
     b.good("plan", "add.maru", "--format", "json", "--output", "plan.json")

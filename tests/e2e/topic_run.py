@@ -3,6 +3,7 @@
 """run and bench: results, --json, --save, states, profiles, traces, placement, devices, threads, deadlines."""
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -123,9 +124,7 @@ def test_deadline(b):
     time.sleep(1)
     os.kill(child.pid, signal.SIGINT)
     error = child.communicate(timeout=120)[1].decode()
-    b.check(child.returncode in (STOPPED, 0), f"an interrupted run: {child.returncode} {error}")
-    if child.returncode == STOPPED:
-        b.check(error.startswith("maru: "), f"it says so: {error}")
+    b.check(child.returncode == STOPPED and error.startswith("maru: "), f"interrupted: {child.returncode} {error}")
 
 
 def test_bench(b):
@@ -143,6 +142,42 @@ def test_bench(b):
     b.bad(USAGE, "--runs 0", "bench", "add.maru", "--runs", "0")
 
 
+def on_terminal(b, *words, **env):
+    """What a terminal of 80 columns receives."""
+    main, child = pty.openpty()
+    env = {**b.env, "TERM": "xterm", **env}
+    if "NO_COLOR" not in env:
+        env.pop("NO_COLOR", None)
+    process = subprocess.Popen([b.maru, *words], cwd=b.folder, env=env, stdin=child, stdout=child, stderr=child)
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(main, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(main)
+    process.wait()
+    return seen.decode()
+
+
+def test_terminal(b):
+    coloured = on_terminal(b, "run", "add.maru", "-i", "x=[1,2,3]")
+    b.check("\033[36my\033[0m: f32[3] 2 4 6" in coloured, f"colours on a terminal: {coloured!r}")
+    for env in {"NO_COLOR": "1"}, {"TERM": "dumb"}:
+        plain = on_terminal(b, "devices", **env)
+        b.check("\033[3" not in plain and "cpu:0" in plain, f"none with {env}: {plain!r}")
+    timed = on_terminal(b, "bench", "add.maru", "-n", "30", NO_COLOR="1")
+    b.check("[#" in timed and "33/33" in timed, f"progress on a terminal: {timed!r}")
+    b.check(timed.rfind("\033[K") > timed.rfind("33/33"), f"and it is cleared: {timed!r}")
+    failed = on_terminal(b, "run", "add.maru")
+    b.check("error:" in failed and "\033[K" in failed, f"before an error too: {failed!r}")
+    b.check("[#" not in b.good("bench", "add.maru", "-n", "30").error, "no progress in a pipe")
+
+
 def test(b):
     test_values(b)
     test_threads_and_devices(b)
@@ -151,3 +186,4 @@ def test(b):
     test_states(b)
     test_deadline(b)
     test_bench(b)
+    test_terminal(b)
