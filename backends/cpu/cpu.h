@@ -55,6 +55,7 @@ struct maru_abi_device {
     atomic_int n_children;
     uint32_t isa;             // what kernels may use: the machine's less the mask
     int has_vector_kernels;   // 0: the reference alone
+    int has_libraries;        // 0: our own kernels alone
 };
 
 struct maru_abi_buffer {
@@ -195,14 +196,16 @@ typedef struct cpu_tail {
 typedef struct cpu_team {
     const maru_abi_host *host;  // parallel_for
     uint32_t isa;
-    void *scratch;              // as many bytes as the kernel's scratch() said
+    void *scratch;              // as many bytes as the kernel's scratch() or prepare() said
+    void *prepared;             // what the kernel's prepare() gave
     const cpu_tail *tail;       // NULL: none; never for a kernel without CPU_KERNEL_TAKES_TAIL
 } cpu_team;
 
 typedef maru_abi_status (*cpu_kernel_fn)(cpu_call *call, const cpu_team *team);
 
 enum {
-    CPU_KERNEL_TAKES_TAIL = 1u << 0  // it applies team->tail
+    CPU_KERNEL_TAKES_TAIL = 1u << 0,  // it applies team->tail
+    CPU_KERNEL_LIBRARY = 1u << 1      // a library's, of a vendor or not
 };
 
 /* A kernel that is better than the reference of the same op for some calls. */
@@ -219,6 +222,12 @@ typedef struct cpu_kernel {
     int (*takes)(const cpu_call *call);
     /* Bytes of scratch memory for such a call. NULL: none. */
     uint64_t (*scratch)(const cpu_call *call, uint32_t n_threads);
+    /*
+     * What runs of calls with these dims need, made once; several may run at
+     * a time. NULL, and the reference runs instead: it cannot be done after all.
+     */
+    void *(*prepare)(const cpu_call *call, const maru_abi_host *host, uint64_t *out_scratch_bytes);
+    void (*release)(const maru_abi_host *host, void *prepared);  // takes NULL
 } cpu_kernel;
 
 /* One table per family, as those of the reference; ended by a row without a name. */

@@ -87,11 +87,11 @@ static maru_abi_status take_option(maru_abi_device *device, const char *line, si
 {
     if (bytes == 0)
         return MARU_ABI_OK;
-    if (is_line(line, bytes, "kernels=ref"))
-        device->has_vector_kernels = 0;
-    else if (is_line(line, bytes, "kernels=vector") || is_line(line, bytes, "kernels=all"))
-        device->has_vector_kernels = 1;
-    else
+    const int is_ref = is_line(line, bytes, "kernels=ref");
+    const int is_vector = is_line(line, bytes, "kernels=vector");
+    device->has_vector_kernels = !is_ref;
+    device->has_libraries = !is_ref && !is_vector;
+    if (!is_ref && !is_vector && !is_line(line, bytes, "kernels=all"))
         return cpu_fail(error, MARU_ABI_INVALID_ARGUMENT,
                         "unknown option '%.*s'; there is kernels=ref, kernels=vector and kernels=all",
                         bytes > 100 ? 100 : (int)bytes, line);
@@ -108,6 +108,7 @@ static uint32_t mask_of_environment(void)
 static maru_abi_status configure(maru_abi_device *device, const char *options, maru_abi_error *error)
 {
     device->has_vector_kernels = 1;
+    device->has_libraries = 1;
     device->isa = cpu_machine(device->plugin)->isa & mask_of_environment();
     for (const char *line = options; line && *line;) {
         size_t n = strcspn(line, "\n");

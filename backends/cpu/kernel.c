@@ -13,6 +13,8 @@
 static int fits(const maru_abi_device *device, const cpu_kernel *kernel, const cpu_call *call)
 {
     const maru_abi_node *node = call->attrs.node;
+    if ((kernel->flags & CPU_KERNEL_LIBRARY) && !device->has_libraries)
+        return 0;
     if ((kernel->isa & ~device->isa) != 0 || strcmp(kernel->op, node->op) != 0 ||
         strcmp(kernel->domain, node->domain) != 0)
         return 0;

@@ -508,24 +508,36 @@ static int is_inside_chain(const maru_abi_program *p, const maru_abi_bound *boun
            p->chains[chain].nodes[p->chains[chain].n_nodes - 1] != node;
 }
 
+/* The kernel of a node, ready to run; returns its bytes of scratch memory. */
+static uint64_t choose_kernel(const maru_abi_program *p, maru_abi_bound *bound, uint32_t node, const cpu_call *call)
+{
+    const maru_abi_host *host = p->device->plugin->host;
+    const cpu_kernel *kernel = cpu_kernel_find(p->device, call);
+    uint64_t scratch = 0;
+    if (kernel && kernel->prepare) {
+        bound->prepared[node] = kernel->prepare(call, host, &scratch);
+        kernel = bound->prepared[node] ? kernel : NULL;
+    } else if (kernel && kernel->scratch) {
+        scratch = kernel->scratch(call, host->thread_count(host->ctx));
+    }
+    bound->kernels[node] = kernel;
+    return scratch;
+}
+
 /* Chooses kernels, and lays out values inside, then scratch memory, then descriptions. */
 static void lay_out(const maru_abi_program *p, maru_abi_bound *bound)
 {
-    const maru_abi_host *host = p->device->plugin->host;
     uint64_t values = 0;
     uint64_t scratch = 0;
     uint32_t most = 0;
     for (uint32_t n = 0; n < p->graph.nodes.count; n++) {
         const maru_abi_node *node = cpu_node(&p->graph, n);
         cpu_call call = call_of(p, bound, n);
-        bound->kernels[n] = cpu_kernel_find(p->device, &call);
+        const uint64_t bytes = choose_kernel(p, bound, n, &call);
+        scratch = bytes > scratch ? bytes : scratch;
         const uint32_t chain = p->chain_of[n];
         if (chain != MARU_ABI_NO_INDEX && p->chains[chain].nodes[0] == n)
             bound->is_fused[chain] = bound->kernels[n] && (bound->kernels[n]->flags & CPU_KERNEL_TAKES_TAIL);
-        if (bound->kernels[n] && bound->kernels[n]->scratch) {
-            uint64_t bytes = bound->kernels[n]->scratch(&call, host->thread_count(host->ctx));
-            scratch = bytes > scratch ? bytes : scratch;
-        }
         most = node->n_inputs + node->n_outputs > most ? node->n_inputs + node->n_outputs : most;
         for (uint32_t i = 0; i < node->n_outputs && values < LARGEST_WORKSPACE; i++) {
             uint32_t value = cpu_operand(&p->graph, node->first_output + i);
@@ -544,6 +556,9 @@ static void lay_out(const maru_abi_program *p, maru_abi_bound *bound)
 static void bound_destroy(maru_abi_bound *bound)
 {
     const maru_abi_host *host = bound->arena.host;
+    for (uint32_t i = 0; bound->prepared && i < bound->n_nodes; i++)
+        if (bound->prepared[i])
+            bound->kernels[i]->release(host, bound->prepared[i]);
     atomic_fetch_sub(&bound->device->n_children, 1);
     cpu_arena_fini(&bound->arena);
     cpu_free(host, bound);
@@ -556,8 +571,10 @@ static maru_abi_status fill_bound(const maru_abi_program *p, const int64_t *expr
     bound->operands = cpu_arena_alloc(arena, p->graph.operands.count, sizeof *bound->operands);
     bound->offset_of = cpu_arena_alloc(arena, p->graph.values.count, sizeof *bound->offset_of);
     bound->kernels = cpu_arena_alloc(arena, p->graph.nodes.count, sizeof *bound->kernels);
+    bound->n_nodes = p->graph.nodes.count;
+    bound->prepared = cpu_arena_alloc(arena, bound->n_nodes, sizeof *bound->prepared);
     bound->is_fused = cpu_arena_alloc(arena, p->n_chains, sizeof *bound->is_fused);
-    if (!bound->operands || !bound->offset_of || !bound->kernels || !bound->is_fused)
+    if (!bound->operands || !bound->offset_of || !bound->kernels || !bound->prepared || !bound->is_fused)
         return cpu_no_memory(error, "binding a program");
     maru_abi_status status = describe_all(p, expr_values, bound, error);
     if (status != MARU_ABI_OK)

@@ -40,6 +40,8 @@ struct maru_abi_bound {
     cpu_tensor *operands;        // per operand of the graph, without data
     uint64_t *offset_of;         // per value: in the workspace
     const cpu_kernel **kernels;  // per node; NULL: the reference
+    void **prepared;             // per node: what its kernel made; NULL: nothing
+    uint32_t n_nodes;
     uint8_t *is_fused;           // per chain: its product's kernel runs it, after all its operands are there
     uint64_t scratch;            // where the scratch memory of kernels begins in the workspace
     uint64_t descriptions;       // where descriptions begin there, if a node has many operands

@@ -91,7 +91,7 @@ static maru_abi_status run_node(const maru_abi_run *run, uint32_t index, const c
     if (kernel) {
         char *workspace = workspace_of(run);
         cpu_team team = {p->device->plugin->host, p->device->isa, workspace ? workspace + run->bound->scratch : NULL,
-                         tail};
+                         run->bound->prepared[index], tail};
         status = kernel->fn(&call, &team);
     } else {
         status = p->ops[index]->fn(&call);

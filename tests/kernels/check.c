@@ -88,6 +88,17 @@ static const char *const cases[] = {
     "Conv group=4 pads=1,1,1,1 strides=2,2 : 1x4x15x17 4x1x3x3 -> 1x4x8x9",
     "Conv pads=2,2 strides=1 : 2x3x50 7x3x5 7 -> 2x7x50",
     "Conv pads=40,40 : 1x2x5 3x2x3 -> 1x3x83",
+    "MatMul : 13x37:bf16 37x41:bf16 -> 13x41:bf16",
+    "MatMul : 2x3x19x33:bf16 33x65:bf16 -> 2x3x19x65:bf16",
+    "MatMul : 3x19x33:bf16 2x1x33x5:bf16 -> 2x3x19x5:bf16",
+    "Gemm transB=1 : 128x384:bf16 100x384:bf16 100:bf16 -> 128x100:bf16",
+    "Gemm transA=1 : 37x29:bf16 37x41:bf16 -> 29x41:bf16",
+    "Gemm : 15x31:bf16 31x32:bf16 1x32:bf16 -> 15x32:bf16",
+    "Conv pads=1,1,1,1 : 1x5x14x14:bf16 33x5x3x3:bf16 33:bf16 -> 1x33x14x14:bf16",
+    "Conv pads=2,1,0,3 dilations=2,1 strides=1,2 group=2 : 2x6x10x12:bf16 10x3x3x3:bf16 10:bf16 -> 2x10x8x7:bf16",
+    "Conv group=9 pads=1,1,1,1 : 2x9x15x35:bf16 9x1x3x3:bf16 9:bf16 -> 2x9x15x35:bf16",
+    "Conv pads=2,2 strides=1 : 2x3x50:bf16 7x3x5:bf16 7:bf16 -> 2x7x50:bf16",
+    "Conv : 1x2x5x6x7:bf16 3x2x2x2x2:bf16 -> 1x3x4x5x6:bf16",
     "Attention q_num_heads=3 kv_num_heads=3 : 2x37x96 2x37x96 2x37x96 -> 2x37x96",
     "Attention q_num_heads=2 kv_num_heads=2 : 2x300x64 2x300x64 2x300x64 2x1x1x300 -> 2x300x64",
     "Attention q_num_heads=2 kv_num_heads=2 is_causal=1 : 1x290x64 1x290x64 1x290x64 -> 1x290x64",
@@ -115,6 +126,8 @@ static const char *const cases[] = {
 };
 
 static const char *const benches[] = {
+    "MatMul : 128x384:bf16 384x1536:bf16 -> 128x1536:bf16",
+    "Conv pads=1,1,1,1 : 1x64x56x56:bf16 64x64x3x3:bf16 64:bf16 -> 1x64x56x56:bf16",
     "Gemm transB=1 : 128x384 384x384 384 -> 128x384",
     "Gemm transB=1 : 128x384 1536x384 1536 -> 128x1536",
     "Gemm transB=1 : 128x1536 384x1536 384 -> 128x384",
@@ -293,7 +306,9 @@ static void check_line(const char *line)
     fill(&c, 42);
     fill(&want, 42);
     const cpu_ref_op *ref = cpu_ref_find("", c.op);
-    if (!ref || ref->fn(&want.call) != MARU_ABI_OK || !find_tolerance(tolerance_name(&c), &t.relative, &t.share)) {
+    const char *dtype = cpu_dtype_name(c.out[0].dtype);
+    if (!ref || ref->fn(&want.call) != MARU_ABI_OK ||
+        !find_tolerance(tolerance_name(&c), dtype, &t.relative, &t.share)) {
         printf("WRONG %s: no reference, or no line of docs/numerics.md\n", line);
         n_wrong++;
     }

@@ -200,6 +200,19 @@ static uint32_t host_threads(void *ctx)
     return (uint32_t)((const test_host *)ctx)->n_threads;
 }
 
+static void *host_alloc(void *ctx, uint64_t bytes, uint64_t alignment)
+{
+    (void)ctx;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void host_free(void *ctx, void *memory)
+{
+    (void)ctx;
+    free(memory);
+}
+
+/* Negative: so many workers, one after the other. */
 const maru_abi_host *kernel_host(int n_threads)
 {
     static test_host hosts[2];
@@ -208,6 +221,8 @@ const maru_abi_host *kernel_host(int n_threads)
     host->host.ctx = host;
     host->host.parallel_for = n_threads < 0 ? serial_for : pool_for;
     host->host.thread_count = host_threads;
+    host->host.alloc = host_alloc;
+    host->host.free = host_free;
     host->n_threads = abs(n_threads);
     if (n_threads > 0 && maru_pool_create(n_threads, &host->pool) != MARU_OK)
         fail("no pool", "");
@@ -234,7 +249,10 @@ maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_t
     }
     static char *scratch;
     static size_t room_bytes;
-    const size_t bytes = kernel->scratch ? kernel->scratch(call, (uint32_t)abs(n_threads)) : 0;
+    uint64_t bytes = kernel->scratch ? kernel->scratch(call, (uint32_t)abs(n_threads)) : 0;
+    void *prepared = kernel->prepare ? kernel->prepare(call, hosts[which], &bytes) : NULL;
+    if (kernel->prepare && !prepared)
+        fail("nothing was prepared", kernel->name);
     if (bytes > room_bytes) {
         free(scratch);
         room_bytes = (bytes + 63) / 64 * 64;
@@ -243,13 +261,16 @@ maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_t
             fail("no memory", "scratch");
         memset(scratch, 0xff, room_bytes);
     }
-    const cpu_team team = {hosts[which], kernel_isa(), scratch, tail};
-    return kernel->fn(call, &team);
+    const cpu_team team = {hosts[which], kernel_isa(), scratch, prepared, tail};
+    const maru_abi_status status = kernel->fn(call, &team);
+    if (kernel->release)
+        kernel->release(hosts[which], prepared);
+    return status;
 }
 
 /* ---- comparing ---- */
 
-int find_tolerance(const char *op, double *relative, double *share)
+int find_tolerance(const char *op, const char *dtype, double *relative, double *share)
 {
     const char *root = getenv("MARU_SOURCE_ROOT");
     char line[512];
@@ -258,11 +279,11 @@ int find_tolerance(const char *op, double *relative, double *share)
     int found = 0;
     while (file && !found && fgets(line, sizeof line, file)) {
         char name[64];
-        char dtype[32];
-        found = sscanf(line, "| %63[^|] | %31[^|] | %lf | %lf |", name, dtype, relative, share) == 4;
+        char of[32];
+        found = sscanf(line, "| %63[^|] | %31s | %lf | %lf |", name, of, relative, share) == 4;
         for (size_t n = strlen(name); found && n && name[n - 1] == ' ';)
             name[--n] = '\0';
-        found = found && strcmp(name, op) == 0;
+        found = found && strcmp(name, op) == 0 && (strcmp(of, dtype) == 0 || strcmp(of, "any") == 0);
     }
     if (file)
         fclose(file);

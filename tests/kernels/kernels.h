@@ -64,7 +64,7 @@ uint32_t kernel_isa(void);
 maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_tail *tail, int n_threads);
 
 /* Allowed difference of an op from its reference: a row of docs/numerics.md. 0 if there is none. */
-int find_tolerance(const char *op, double *relative, double *share);
+int find_tolerance(const char *op, const char *dtype, double *relative, double *share);
 /* The largest difference over the allowed one; more than 1 is wrong. */
 double compare(const cpu_tensor *got, const cpu_tensor *want, double relative, double share);
 

@@ -16,6 +16,9 @@
         cpu_vector_norm_##name, cpu_vector_reduce_##name, cpu_vector_rotary_##name, cpu_vector_cast_##name,   \
         cpu_vector_conv_##name
 
+#if defined(CPU_WITH_DNNL)
+extern const cpu_kernel cpu_dnnl_products[];
+#endif
 extern const cpu_kernel cpu_vector_data[];
 FAMILIES(base)
 #if defined(__x86_64__)
@@ -24,6 +27,9 @@ FAMILIES(avx512)
 #endif
 
 const cpu_kernel *const cpu_vector_tables[] = {
+#if defined(CPU_WITH_DNNL)
+    cpu_dnnl_products,
+#endif
     cpu_vector_data,
     ROWS(base),
 #if defined(__x86_64__)
