@@ -3,6 +3,7 @@
 #include "script/host.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <lauxlib.h>
 #include <maru/system.h>
 #include <stdio.h>
@@ -130,10 +131,12 @@ bool maru_push_file(lua_State *L, const char *path, size_t max_bytes)
         luaL_addsize(&b, n);
     }
     const bool failed = ferror((FILE *)file->held) != 0;
+    const bool is_folder = failed && errno == EISDIR;
     luaL_pushresult(&b);
     maru_box_clear(file);
     if (failed)
-        maru_raise_text(L, MARU_DATA_LOSS, "%s cannot be read", path);
+        maru_raise_text(L, is_folder ? MARU_INVALID_ARGUMENT : MARU_DATA_LOSS,
+                        is_folder ? "%s is a folder, not a file" : "%s cannot be read", path);
     lua_remove(L, -2);
     return true;
 }
@@ -157,6 +160,8 @@ static void load_chunk(lua_State *L, const char *name)
         text += skipped;
         bytes -= skipped;
     }
+    if (bytes && text[0] == LUA_SIGNATURE[0])
+        maru_raise_text(L, MARU_INVALID_ARGUMENT, "%s is binary (compiled): a script must be text", name + 1);
     if (luaL_loadbufferx(L, text, bytes, name, "t") != LUA_OK)
         lua_error(L);
     lua_remove(L, -2);
@@ -288,11 +293,27 @@ static int host_print(lua_State *L)
 
 /* ---- the module ---- */
 
+/* Refuses a key of the description, the table at 1, that means nothing. */
+static void check_keys(lua_State *L)
+{
+    static const char known[] = "name, doc, fetch, weights, inputs, outputs, options, extra_weights, graph, run";
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        const size_t n = strlen(key);
+        const char *at = n ? strstr(known, key) : NULL;
+        while (at && !((at == known || at[-1] == ' ') && (at[n] == ',' || at[n] == 0)))
+            at = strstr(at + 1, key);
+        if (!at)
+            maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: there is no field '%s'; there are: %s", key, known);
+    }
+}
+
 /* maru.model { ... }: checks the description and gives it back. */
 static int module_model(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
+    check_keys(L);
     if (lua_getfield(L, 1, "graph") != LUA_TFUNCTION)
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'graph' must be a function, not %s",
                                luaL_typename(L, -1));

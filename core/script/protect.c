@@ -73,7 +73,7 @@ static bool is_library(const lua_Debug *ar)
 void maru_push_where(lua_State *L)
 {
     lua_Debug ar;
-    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
         if (ar.currentline <= 0 || is_library(&ar))
             continue;

@@ -44,9 +44,24 @@ static bool find_input(const maru_graph *graph, const char *name, maru_value_inf
     return false;
 }
 
+/* A text, or a table that begins with one, is no tensor. */
+static void refuse_text(lua_State *L, int value, const maru_value_info *info)
+{
+    lua_pushvalue(L, value);
+    if (lua_type(L, -1) == LUA_TTABLE) {
+        lua_rawgeti(L, -1, 1);
+        lua_remove(L, -2);
+    }
+    if (lua_type(L, -1) == LUA_TSTRING)
+        maru_raise_text(L, MARU_INVALID_ARGUMENT, "input '%s' takes numbers (%s), given the text '%s'", info->name,
+                        maru_dtype_name(info->dtype), lua_tostring(L, -1));
+    lua_pop(L, 1);
+}
+
 /* Pushes what is at `value` as the tensor of the input. */
 static const maru_tensor *push_input(lua_State *L, int value, const maru_value_info *info)
 {
+    refuse_text(L, value, info);
     if (lua_type(L, value) == LUA_TNUMBER && info->rank == 1) {
         const int64_t one = 1;
         maru_tensor *t = maru_push_tensor(L, info->dtype, &one, 1);

@@ -497,6 +497,10 @@ static bool is_listed(const outputs *o, const char *name)
 static void add_output(lua_State *L, outputs *o, const char *name)
 {
     output *item = &o->items[o->count];
+    const int type = lua_type(L, -1);
+    if (type == LUA_TFUNCTION || type == LUA_TTHREAD)
+        maru_raise_text(L, MARU_INVALID_ARGUMENT, "output '%s' of run is a %s: a tensor, a number, a text or a table "
+                        "of them was expected", name, lua_typename(L, type));
     *item = (output){.name = name};
     o->count++;
     maru_read_file_value(L, -1, &item->value);
@@ -593,6 +597,12 @@ static int borrow_instance(lua_State *L)
     return 0;
 }
 
+static int64_t deadline_in(int64_t timeout_ns)
+{
+    const int64_t now = maru_sandbox_now_ns();
+    return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+}
+
 maru_status maru_script_run(maru_script *script, const maru_run_params *params)
 {
     maru_instance *m = NULL;
@@ -606,7 +616,7 @@ maru_status maru_script_run(maru_script *script, const maru_run_params *params)
     if (status != MARU_OK)
         return status;
     m->run_params = params;
-    m->deadline_ns = params && params->timeout_ns ? maru_sandbox_now_ns() + params->timeout_ns : 0;
+    m->deadline_ns = params && params->timeout_ns ? deadline_in(params->timeout_ns) : 0;
     status = protect_run(script, run_protected, &c, script->limits.run_instructions, m->deadline_ns);
     m->run_params = NULL;
     m->deadline_ns = 0;

@@ -29,11 +29,18 @@ def test_main_chunk(b):
         "absolute": ('require "/etc/passwd"', "/etc/passwd"),
         "module": ('require "absent"', "absent"),
         "graph": (HEAD + 'return maru.model { name = "a" }', "graph"),
+        "typo": (HEAD + f'return maru.model {{ graph = {GRAPH}, rnu = 1 }}', ["typo.lua:2", "'rnu'", "run"]),
     }
     for name, (text, words) in cases.items():
         b.write(f"{name}.lua", text)
         b.bad(INPUT, words, "run", f"{name}.lua", "-i", "x=[1,2,3]")
     b.check(not b.path("owned").exists(), "a script reaches nothing outside")
+    b.write("folder/inside.txt", "")
+    b.bad(INPUT, ["folder", "is a folder"], "run", "folder")
+    b.write("text.lua", model())
+    b.bad(INPUT, ["input 'x'", "f32", "'hello'"], "run", "text.lua", "-i", "x=hello")
+    b.write("result.lua", model("function() return { y = print } end"))
+    b.bad(INPUT, ["output 'y'", "function"], "run", "result.lua", "-i", "x=[1,2,3]")
 
 
 def test_graph_function(b):
@@ -89,7 +96,7 @@ def test_binary(b):
         subprocess.run(["luac5.4", "-o", b.path("bin.lua"), b.path("m.lua")], check=True)
     else:
         b.write("bin.lua", b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n\x04\x08\x08")
-    b.bad(INPUT, "binary", "run", "bin.lua")
+    b.bad(INPUT, ["bin.lua", "binary"], "run", "bin.lua")
     b.write("sub/inner.lua", b"\x1bLua\x54\x00")
     b.write("sub/outer.lua", 'return require "inner"')
     b.bad(INPUT, [], "run", "sub/outer.lua")
