@@ -278,7 +278,7 @@ int find_tolerance(const char *op, const char *dtype, double *relative, double *
     FILE *file = fopen(line, "r");
     int found = 0;
     while (file && !found && fgets(line, sizeof line, file)) {
-        char name[64];
+        char name[64] = "";
         char of[32];
         found = sscanf(line, "| %63[^|] | %31s | %lf | %lf |", name, of, relative, share) == 4;
         for (size_t n = strlen(name); found && n && name[n - 1] == ' ';)
