@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device_test.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "device/device.h"
 
 #define ROWS 37
@@ -38,11 +41,42 @@ typedef struct {
     maru_dev_module *module;
 } fixture;
 
+/* PoCL ends the process where it cannot read the machine, as in a container without /sys. */
+static int try_driver(void)
+{
+    int status = 0;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        test_host host;
+        maru_plugin *plugin = NULL;
+        uint32_t count = 0;
+        char why[256];
+        test_host_init(&host, NULL);
+        const bool is_loaded = maru_plugin_load(getenv("MARU_TEST_PLUGIN"), &host.params, &plugin) == MARU_OK;
+        _exit(is_loaded && maru_plugin_device_count(plugin, &count, why, sizeof why) == MARU_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void skip_where_driver_dies(void)
+{
+    static int signal_number = -1;  // tried once, before the driver has threads here
+    if (signal_number < 0)
+        signal_number = try_driver();
+    if (signal_number) {
+        print_message("the OpenCL driver ended its process with signal %d\n", signal_number);
+        skip();
+    }
+}
+
 static void open_dev(fixture *f)
 {
     uint32_t count = 0;
     char why[256];
     *f = (fixture){0};
+    skip_where_driver_dies();
     test_host_init(&f->host, NULL);
     assert_ok(maru_plugin_load(getenv("MARU_TEST_PLUGIN"), &f->host.params, &f->plugin));
     assert_ok(maru_plugin_device_count(f->plugin, &count, why, sizeof why));
