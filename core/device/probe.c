@@ -222,7 +222,7 @@ static maru_status say(const maru_plugin_file *file, const maru_probe_params *pa
         return MARU_OK;
     char *record = *params->cache_dir ? record_path(params->cache_dir, "", v->sha256) : NULL;
     maru_status status = maru_fail(MARU_FAILED_PRECONDITION, "%s: quarantined: loaded in a child process, %s%s%s",
-                                   file->path, v->fault, record ? "; to try it again, delete " : "",
+                                   file->path, v->fault, record ? "; to try it again, run maru probe, or delete " : "",
                                    record ? record : "");
     free(record);
     return status;
@@ -232,15 +232,16 @@ maru_status maru_probe_file(const maru_plugin_file *file, const maru_probe_param
 {
     verdict v = {0};
     bool keeps = *params->cache_dir != '\0';
+    bool trusts = keeps && !params->ignores_cache;
     /* The short cut is for good files: a quarantine is lifted by deleting the one record of the content. */
-    if (keeps && read_record(path_record(params->cache_dir, file->path), &v) && !*v.fault &&
+    if (trusts && read_record(path_record(params->cache_dir, file->path), &v) && !*v.fault &&
         maru_os_file_id_equal(&v.id, &file->id))
         return MARU_OK;
     uint8_t digest[32];
     maru_plugin_file_hash(file, digest);
     char hex[65];
     maru_sha256_hex(digest, hex);
-    bool known = keeps && read_record(record_path(params->cache_dir, "", hex), &v) && strcmp(v.sha256, hex) == 0;
+    bool known = trusts && read_record(record_path(params->cache_dir, "", hex), &v) && strcmp(v.sha256, hex) == 0;
     if (!known) {
         v = (verdict){0};
         memcpy(v.sha256, hex, sizeof hex);

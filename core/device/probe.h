@@ -17,6 +17,7 @@ typedef struct maru_probe_params {
     const char *helper;     // path of maru-probe
     const char *cache_dir;  // "": no verdict is kept
     int timeout_ms;         // 0: 20 s
+    bool ignores_cache;     // a verdict that is kept already does not count; the new one is kept
 } maru_probe_params;
 
 /* OK if `file` may be loaded here; else the verdict as an error (FAILED_PRECONDITION, or what the loader said). */

@@ -35,6 +35,7 @@ struct maru_runtime {
     char *cache_dir;
     char *plugin_path;  // NULL: the default
     char *helper;       // maru-probe; NULL: not there, or not wanted
+    bool probes_again;
     maru_mutex mutex;   // of loading
     atomic_bool loaded; // from then on, what follows is only read
     maru_arena arena;
@@ -72,6 +73,7 @@ static maru_status take_params(maru_runtime *r, const maru_runtime_params *param
         MARU_TRY(copy_text(params->cache_dir, &r->cache_dir));
     else if (maru_os_cache_dir(&r->cache_dir) != MARU_OK)
         MARU_TRY(copy_text("", &r->cache_dir)); // no home: nothing is kept
+    r->probes_again = params->probe_again;
     if (!params->skip_probe && maru_search_helper("maru-probe", &r->helper) != MARU_OK)
         maru_log(MARU_LOG_WARN, "plugins are loaded without a trial: %s", maru_error_message());
     return MARU_OK;
@@ -208,7 +210,7 @@ static maru_status check_name(const maru_runtime *r, const maru_plugin_file *fil
 
 static maru_status start_file(maru_runtime *r, maru_plugin_file *file, maru_plugin **out_plugin)
 {
-    maru_probe_params probe = {.helper = r->helper, .cache_dir = r->cache_dir};
+    maru_probe_params probe = {.helper = r->helper, .cache_dir = r->cache_dir, .ignores_cache = r->probes_again};
     maru_plugin_params params = {.services = &r->services};
     maru_status status = check_name(r, file);
     if (status == MARU_OK && r->helper)

@@ -145,8 +145,10 @@ static int report_refusals(maru_runtime *runtime, const char *name)
 static int run_probe(const parsed *args)
 {
     maru_runtime *runtime = NULL;
-    const maru_runtime_params params = {.plugin_path = get_word(args, 0) ? get_word(args, 0)
-                                                                         : get_option(args, "plugins", NULL)};
+    const maru_runtime_params params = {
+        .plugin_path = get_word(args, 0) ? get_word(args, 0) : get_option(args, "plugins", NULL),
+        .probe_again = 1,
+    };
     maru_status status = maru_runtime_create(&params, &runtime);
     size_t n = 0;
     if (status == MARU_OK)

@@ -55,6 +55,8 @@ typedef struct maru_runtime_params {
     const char *cache_dir;
     /* Load each new plugin in a child process first, and quarantine one that dies there. 0: yes, 1: no. */
     int skip_probe;
+    /* Try every plugin in a child process although the cache tells how it went last time. 0: no, 1: yes. */
+    int probe_again;
 } maru_runtime_params;
 
 /* `params` may be NULL. Loads no plugin yet: that happens at the first look at the devices. */

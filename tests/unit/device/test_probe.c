@@ -95,7 +95,7 @@ static void test_cached(void **state)
     assert_ok(probe(b, "load-crash", dir, 0)); // another path, the same bytes
     copy_with_tail(a, 1);                      // other bytes: tried again
     assert_fails(probe(a, "load-crash", dir, 0), MARU_FAILED_PRECONDITION, "quarantined");
-    assert_fails(probe(a, "", dir, 0), MARU_FAILED_PRECONDITION, "to try it again, delete ");
+    assert_fails(probe(a, "", dir, 0), MARU_FAILED_PRECONDITION, "to try it again, run maru probe, or delete ");
     char record[1200];
     snprintf(record, sizeof record, "%s", strstr(maru_error_message(), "delete ") + strlen("delete "));
     assert_int_equal(remove(record), 0);
