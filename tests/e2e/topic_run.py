@@ -164,7 +164,19 @@ def on_terminal(b, *words, **env):
     return seen.decode()
 
 
+def has_terminals():
+    try:
+        for end in pty.openpty():
+            os.close(end)
+    except OSError:
+        return False
+    return True
+
+
 def test_terminal(b):
+    if not has_terminals():
+        print("this system has no terminals to open: colours and progress are not checked")
+        return
     coloured = on_terminal(b, "run", "add.maru", "-i", "x=[1,2,3]")
     b.check("\033[36my\033[0m: f32[3] 2 4 6" in coloured, f"colours on a terminal: {coloured!r}")
     for env in {"NO_COLOR": "1"}, {"TERM": "dumb"}:
