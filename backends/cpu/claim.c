@@ -74,6 +74,16 @@ static int prepare(answer *a)
     return 1;
 }
 
+/* As the program will have them: a kernel may want a constant in its own form only. */
+static void pack_constants(const answer *a, const maru_abi_node *node, const cpu_call *call)
+{
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const uint32_t value = cpu_operand(a->request->graph, node->first_input + i);
+        if (value != MARU_ABI_NO_INDEX && cpu_value(a->request->graph, value)->kind == MARU_ABI_VALUE_CONSTANT)
+            cpu_packing_find(a->device, call, i, &a->operands[i].layout);
+    }
+}
+
 /* ---- estimates ---------------------------------------------------------------------- */
 
 /* A call without data, for one row of samples. 0 if it is too large. */
@@ -171,6 +181,10 @@ static int add_claim(answer *a, uint32_t index, const cpu_ref_op *op)
         if (!describe_call(a, node, row, &call))
             return 0;
         kernel = cpu_kernel_find(a->device, &call);
+        if (row + 1 == a->n_samples && kernel && !(kernel->flags & CPU_KERNEL_LIBRARY)) {
+            pack_constants(a, node, &call);
+            kernel = cpu_kernel_find(a->device, &call);
+        }
         costs[row] = cost_of(a, &call, kernel);
     }
     a->takes_tail = kernel && (kernel->flags & CPU_KERNEL_TAKES_TAIL);

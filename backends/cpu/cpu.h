@@ -230,6 +230,11 @@ typedef struct cpu_kernel {
     void (*release)(const maru_abi_host *host, void *prepared);  // takes NULL
 } cpu_kernel;
 
+/* What the team's tail says, to an output that is there already; where this instruction set is. */
+void cpu_tail_apply_base(cpu_tensor *y, const cpu_team *team);
+void cpu_tail_apply_avx2(cpu_tensor *y, const cpu_team *team);
+void cpu_tail_apply_avx512(cpu_tensor *y, const cpu_team *team);
+
 /* One table per family, as those of the reference; ended by a row without a name. */
 extern const cpu_kernel *const cpu_vector_tables[];
 
@@ -243,10 +248,11 @@ typedef struct cpu_packing {
     uint32_t input;
     uint32_t isa;
     int32_t priority;
-    /* 0: not this one. Of the call only dtypes, attributes and the dims of the constant are known. */
+    uint32_t flags;       // CPU_KERNEL_LIBRARY
+    /* 0: not this one. Dims that are not constant are typical ones. */
     uint32_t (*layout)(const cpu_call *call);
     uint64_t (*bytes)(const cpu_tensor *constant, uint32_t layout);
-    void (*pack)(const cpu_tensor *constant, uint32_t layout, void *out);
+    int (*pack)(const cpu_tensor *constant, uint32_t layout, void *out);  // 0: memory ran out
 } cpu_packing;
 
 /* Ended by a row without an op, as the list of tables by NULL. */

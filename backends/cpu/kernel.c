@@ -42,6 +42,8 @@ const cpu_packing *cpu_packing_find(const maru_abi_device *device, const cpu_cal
     const cpu_packing *best = NULL;
     for (size_t table = 0; device->has_vector_kernels && cpu_packing_tables[table]; table++) {
         for (const cpu_packing *p = cpu_packing_tables[table]; p->op; p++) {
+            if ((p->flags & CPU_KERNEL_LIBRARY) && !device->has_libraries)
+                continue;
             if ((p->isa & ~device->isa) != 0 || p->input != input || strcmp(p->op, node->op) != 0 ||
                 strcmp(p->domain, node->domain) != 0 || (best && best->priority >= p->priority))
                 continue;

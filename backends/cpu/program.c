@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LARGEST_WORKSPACE (1ull << 46)
-
 /* ---- a copy of the graph -------------------------------------------------------- */
 
 /* A dense copy of an array of records. */
@@ -184,7 +182,7 @@ static void bind_values(maru_abi_program *p)
         bind_output(p, *MARU_ABI_AT(uint32_t, graph->outputs, i));
 }
 
-static int is_output(const maru_abi_graph *graph, uint32_t value)
+int cpu_is_output(const maru_abi_graph *graph, uint32_t value)
 {
     for (uint32_t i = 0; i < graph->outputs.count; i++) {
         if (*MARU_ABI_AT(uint32_t, graph->outputs, i) == value)
@@ -202,7 +200,7 @@ static void bind_constants(maru_abi_program *p)
         for (uint32_t i = 0; i < graph->values.count; i++) {
             const maru_abi_value *value = cpu_value(graph, i);
             if (value->kind != MARU_ABI_VALUE_CONSTANT || value->source != c ||
-                (!is_operand(graph, i) && !is_output(graph, i)))
+                (!is_operand(graph, i) && !cpu_is_output(graph, i)))
                 continue;
             p->binding_of[i] = p->n_bound;
             is_bound = 1;
@@ -210,101 +208,6 @@ static void bind_constants(maru_abi_program *p)
         p->uses[c].how = is_bound ? MARU_ABI_CONSTANT_PLAIN : MARU_ABI_CONSTANT_BAKED;
         p->n_bound += (uint32_t)is_bound;
     }
-}
-
-/* ---- packed constants ------------------------------------------------------------- */
-
-/* Dims that are constant; 0 for the others. */
-static void describe_constant_dims(const maru_abi_graph *graph, uint32_t value, cpu_tensor *out)
-{
-    const maru_abi_value *v = cpu_value(graph, value);
-    *out = (cpu_tensor){.dtype = v->dtype.id, .rank = v->rank, .count = 1};
-    for (uint32_t d = 0; d < v->rank; d++) {
-        const int64_t dim = *MARU_ABI_AT(int64_t, graph->dims, v->first_dim + d);
-        out->dims[d] = dim > 0 ? dim : 0;
-        out->count *= out->dims[d];
-    }
-}
-
-/* The form in which the node wants its input; NULL: dense. */
-static const cpu_packing *packing_of(const maru_abi_program *p, uint32_t index, uint32_t input, uint32_t *out_layout)
-{
-    const maru_abi_node *node = cpu_node(&p->graph, index);
-    cpu_tensor operands[4] = {{0}};
-    if (node->n_inputs > 4)
-        return NULL;
-    for (uint32_t i = 0; i < node->n_inputs; i++) {
-        const uint32_t value = cpu_operand(&p->graph, node->first_input + i);
-        if (value != MARU_ABI_NO_INDEX)
-            describe_constant_dims(&p->graph, value, &operands[i]);
-    }
-    const cpu_call call = {.attrs = {&p->graph, node}, .in = operands, .n_in = node->n_inputs};
-    return cpu_packing_find(p->device, &call, input, out_layout);
-}
-
-/* Packs a constant if all that read it want the same form. */
-static void choose_packing(maru_abi_program *p, uint32_t value)
-{
-    const cpu_packing *common = NULL;
-    uint32_t common_layout = 0;
-    for (uint32_t n = 0; n < p->graph.nodes.count; n++) {
-        const maru_abi_node *node = cpu_node(&p->graph, n);
-        for (uint32_t i = 0; i < node->n_inputs; i++) {
-            if (cpu_operand(&p->graph, node->first_input + i) != value)
-                continue;
-            uint32_t layout = 0;
-            const cpu_packing *packing = packing_of(p, n, i, &layout);
-            if (!packing || (common && layout != common_layout))
-                return;
-            common = packing;
-            common_layout = layout;
-        }
-    }
-    if (!common)
-        return;
-    const uint32_t constant = cpu_value(&p->graph, value)->source;
-    cpu_tensor t;
-    describe_constant_dims(&p->graph, value, &t);
-    p->layout_of[value] = common_layout;
-    p->packings[constant] = common;
-    p->uses[constant] =
-        (maru_abi_constant_use){MARU_ABI_CONSTANT_PACKED, common_layout, common->bytes(&t, common_layout)};
-}
-
-static void choose_packings(maru_abi_program *p)
-{
-    const maru_abi_graph *graph = &p->graph;
-    for (uint32_t c = 0; c < graph->constants.count; c++) {
-        uint32_t n_values = 0;
-        uint32_t last = 0;
-        for (uint32_t i = 0; i < graph->values.count; i++) {
-            if (cpu_value(graph, i)->kind == MARU_ABI_VALUE_CONSTANT && cpu_value(graph, i)->source == c) {
-                n_values++;
-                last = i;
-            }
-        }
-        if (p->uses[c].how == MARU_ABI_CONSTANT_PLAIN && n_values == 1 && !is_output(graph, last))
-            choose_packing(p, last);
-    }
-}
-
-static maru_abi_status pack(maru_abi_program *program, uint32_t constant, const void *data, void *dst,
-                            maru_abi_error *error)
-{
-    const cpu_packing *packing = constant < program->graph.constants.count ? program->packings[constant] : NULL;
-    if (!packing)
-        return cpu_fail(error, MARU_ABI_INVALID_ARGUMENT, "constant %u is not packed", constant);
-    for (uint32_t i = 0; i < program->graph.values.count; i++) {
-        const maru_abi_value *value = cpu_value(&program->graph, i);
-        if (value->kind != MARU_ABI_VALUE_CONSTANT || value->source != constant)
-            continue;
-        cpu_tensor t;
-        describe_constant_dims(&program->graph, i, &t);
-        t.data = (void *)(uintptr_t)data;
-        packing->pack(&t, program->layout_of[i], dst);
-        break;
-    }
-    return MARU_ABI_OK;
 }
 
 /* ---- chains -------------------------------------------------------------------------- */
@@ -350,7 +253,7 @@ static maru_abi_status bind_true_dims(maru_abi_program *p, maru_abi_error *error
     }
     for (uint32_t i = 0; i < graph->values.count; i++) {
         const maru_abi_value *value = cpu_value(graph, i);
-        if (value->kind == MARU_ABI_VALUE_NODE && (value->flags & CPU_VALUE_DATA_DEPENDENT) && !is_output(graph, i))
+        if (value->kind == MARU_ABI_VALUE_NODE && (value->flags & CPU_VALUE_DATA_DEPENDENT) && !cpu_is_output(graph, i))
             return cpu_fail(error, MARU_ABI_UNSUPPORTED, "value '%s' inside a program has data-dependent dims",
                             value->name);
     }
@@ -413,8 +316,7 @@ static maru_abi_status build(maru_abi_program *p, const maru_abi_graph *graph, m
         return status;
     bind_values(p);
     bind_constants(p);
-    choose_packings(p);
-    if (!find_chains(p))
+    if (!cpu_choose_packings(p) || !find_chains(p))
         return cpu_no_memory(error, "a program");
     return bind_true_dims(p, error);
 }
@@ -467,150 +369,6 @@ static maru_abi_status program_info(maru_abi_program *program, maru_abi_program_
     return MARU_ABI_OK;
 }
 
-/* ---- bind -------------------------------------------------------------------------------- */
-
-static uint64_t round_up(uint64_t bytes)
-{
-    return (bytes + 63) & ~(uint64_t)63;
-}
-
-static maru_abi_status describe_all(const maru_abi_program *p, const int64_t *expr_values, maru_abi_bound *bound,
-                                    maru_abi_error *error)
-{
-    for (uint32_t i = 0; i < p->graph.operands.count; i++) {
-        uint32_t value = cpu_operand(&p->graph, i);
-        if (value != MARU_ABI_NO_INDEX && !cpu_describe(&p->graph, value, expr_values, &bound->operands[i]))
-            return cpu_fail(error, MARU_ABI_OUT_OF_RANGE, "value '%s' has too many elements",
-                            cpu_value(&p->graph, value)->name);
-        if (value != MARU_ABI_NO_INDEX)
-            bound->operands[i].layout = p->layout_of[value];
-    }
-    return MARU_ABI_OK;
-}
-
-static cpu_call call_of(const maru_abi_program *p, const maru_abi_bound *bound, uint32_t index)
-{
-    const maru_abi_node *node = cpu_node(&p->graph, index);
-    return (cpu_call){
-        .attrs = {&p->graph, node},
-        .in = bound->operands + node->first_input,
-        .n_in = node->n_inputs,
-        .out = bound->operands + node->first_output,
-        .n_out = node->n_outputs,
-    };
-}
-
-/* Whether the node's result is never stored. */
-static int is_inside_chain(const maru_abi_program *p, const maru_abi_bound *bound, uint32_t node)
-{
-    const uint32_t chain = p->chain_of[node];
-    return chain != MARU_ABI_NO_INDEX && bound->is_fused[chain] &&
-           p->chains[chain].nodes[p->chains[chain].n_nodes - 1] != node;
-}
-
-/* The kernel of a node, ready to run; returns its bytes of scratch memory. */
-static uint64_t choose_kernel(const maru_abi_program *p, maru_abi_bound *bound, uint32_t node, const cpu_call *call)
-{
-    const maru_abi_host *host = p->device->plugin->host;
-    const cpu_kernel *kernel = cpu_kernel_find(p->device, call);
-    uint64_t scratch = 0;
-    if (kernel && kernel->prepare) {
-        bound->prepared[node] = kernel->prepare(call, host, &scratch);
-        kernel = bound->prepared[node] ? kernel : NULL;
-    } else if (kernel && kernel->scratch) {
-        scratch = kernel->scratch(call, host->thread_count(host->ctx));
-    }
-    bound->kernels[node] = kernel;
-    return scratch;
-}
-
-/* Chooses kernels, and lays out values inside, then scratch memory, then descriptions. */
-static void lay_out(const maru_abi_program *p, maru_abi_bound *bound)
-{
-    uint64_t values = 0;
-    uint64_t scratch = 0;
-    uint32_t most = 0;
-    for (uint32_t n = 0; n < p->graph.nodes.count; n++) {
-        const maru_abi_node *node = cpu_node(&p->graph, n);
-        cpu_call call = call_of(p, bound, n);
-        const uint64_t bytes = choose_kernel(p, bound, n, &call);
-        scratch = bytes > scratch ? bytes : scratch;
-        const uint32_t chain = p->chain_of[n];
-        if (chain != MARU_ABI_NO_INDEX && p->chains[chain].nodes[0] == n)
-            bound->is_fused[chain] = bound->kernels[n] && (bound->kernels[n]->flags & CPU_KERNEL_TAKES_TAIL);
-        most = node->n_inputs + node->n_outputs > most ? node->n_inputs + node->n_outputs : most;
-        for (uint32_t i = 0; i < node->n_outputs && values < LARGEST_WORKSPACE; i++) {
-            uint32_t value = cpu_operand(&p->graph, node->first_output + i);
-            if (value == MARU_ABI_NO_INDEX || p->binding_of[value] != MARU_ABI_NO_INDEX ||
-                is_inside_chain(p, bound, n))
-                continue;
-            bound->offset_of[value] = values;
-            values += round_up(cpu_tensor_bytes(&call.out[i]));
-        }
-    }
-    bound->scratch = values;
-    bound->descriptions = values + round_up(scratch);
-    bound->workspace_bytes = bound->descriptions + (most > CPU_STACK_OPERANDS ? most * sizeof(cpu_tensor) : 0);
-}
-
-static void bound_destroy(maru_abi_bound *bound)
-{
-    const maru_abi_host *host = bound->arena.host;
-    for (uint32_t i = 0; bound->prepared && i < bound->n_nodes; i++)
-        if (bound->prepared[i])
-            bound->kernels[i]->release(host, bound->prepared[i]);
-    atomic_fetch_sub(&bound->device->n_children, 1);
-    cpu_arena_fini(&bound->arena);
-    cpu_free(host, bound);
-}
-
-static maru_abi_status fill_bound(const maru_abi_program *p, const int64_t *expr_values, maru_abi_bound *bound,
-                                  maru_abi_error *error)
-{
-    cpu_arena *arena = &bound->arena;
-    bound->operands = cpu_arena_alloc(arena, p->graph.operands.count, sizeof *bound->operands);
-    bound->offset_of = cpu_arena_alloc(arena, p->graph.values.count, sizeof *bound->offset_of);
-    bound->kernels = cpu_arena_alloc(arena, p->graph.nodes.count, sizeof *bound->kernels);
-    bound->n_nodes = p->graph.nodes.count;
-    bound->prepared = cpu_arena_alloc(arena, bound->n_nodes, sizeof *bound->prepared);
-    bound->is_fused = cpu_arena_alloc(arena, p->n_chains, sizeof *bound->is_fused);
-    if (!bound->operands || !bound->offset_of || !bound->kernels || !bound->prepared || !bound->is_fused)
-        return cpu_no_memory(error, "binding a program");
-    maru_abi_status status = describe_all(p, expr_values, bound, error);
-    if (status != MARU_ABI_OK)
-        return status;
-    lay_out(p, bound);
-    if (bound->workspace_bytes >= LARGEST_WORKSPACE)
-        return cpu_fail(error, MARU_ABI_RESOURCE_EXHAUSTED, "a workspace of %llu bytes is too large",
-                        (unsigned long long)bound->workspace_bytes);
-    return MARU_ABI_OK;
-}
-
-static maru_abi_status program_bind(maru_abi_program *program, const int64_t *symbol_values, uint32_t n_symbols,
-                                    const int64_t *expr_values, uint32_t n_exprs, maru_abi_bound **out_bound,
-                                    maru_abi_bound_info *out_info, maru_abi_error *error)
-{
-    (void)symbol_values;
-    (void)n_symbols;
-    (void)n_exprs;
-    maru_abi_device *device = program->device;
-    maru_abi_bound *bound = cpu_alloc(device->plugin->host, 1, sizeof *bound);
-    if (!bound)
-        return cpu_no_memory(error, "binding a program");
-    bound->device = device;
-    bound->arena.host = device->plugin->host;
-    atomic_fetch_add(&device->n_children, 1);
-    maru_abi_status status = fill_bound(program, expr_values, bound, error);
-    if (status != MARU_ABI_OK) {
-        bound_destroy(bound);
-        return status;
-    }
-    out_info->workspace_bytes = bound->workspace_bytes;
-    out_info->cost_ns = 0;
-    *out_bound = bound;
-    return MARU_ABI_OK;
-}
-
 const maru_abi_graph_fns cpu_graph_fns = {
     .head = MARU_ABI_HEAD(maru_abi_graph_fns),
     .claim = cpu_claim,
@@ -619,7 +377,7 @@ const maru_abi_graph_fns cpu_graph_fns = {
     .compile_take = compile_take,
     .program_destroy = program_destroy,
     .program_info = program_info,
-    .program_bind = program_bind,
-    .bound_destroy = bound_destroy,
-    .pack = pack,
+    .program_bind = cpu_program_bind,
+    .bound_destroy = cpu_bound_destroy,
+    .pack = cpu_pack,
 };

@@ -48,4 +48,17 @@ struct maru_abi_bound {
     uint64_t workspace_bytes;
 };
 
+int cpu_is_output(const maru_abi_graph *graph, uint32_t value);
+
+/* packing.c. Fills layout_of, packings and uses; 0: memory ran out. */
+int cpu_choose_packings(maru_abi_program *program);
+maru_abi_status cpu_pack(maru_abi_program *program, uint32_t constant, const void *data, void *dst,
+                         maru_abi_error *error);
+
+/* bind.c */
+maru_abi_status cpu_program_bind(maru_abi_program *program, const int64_t *symbol_values, uint32_t n_symbols,
+                                 const int64_t *expr_values, uint32_t n_exprs, maru_abi_bound **out_bound,
+                                 maru_abi_bound_info *out_info, maru_abi_error *error);
+void cpu_bound_destroy(maru_abi_bound *bound);
+
 #endif

@@ -1,6 +1,9 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
+#define _POSIX_C_SOURCE 200112L  // setenv
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tool/tool.h"
@@ -79,8 +82,20 @@ static int run_command(const command *c, int argc, char **argv)
     return is_written || code != EXIT_OK ? code : EXIT_FAILED;
 }
 
+/*
+ * Libraries that backends open may bring GNU OpenMP, whose threads spin for
+ * milliseconds when their work is done and take the cores from everybody
+ * else; this is about 50 us, as our own do. It is read once, at loading.
+ */
+static void calm_openmp(void)
+{
+    if (!getenv("OMP_WAIT_POLICY"))
+        setenv("GOMP_SPINCOUNT", "10000", 0);
+}
+
 int main(int argc, char **argv)
 {
+    calm_openmp();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

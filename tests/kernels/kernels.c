@@ -121,7 +121,7 @@ void one_call_init(one_call *c, const char *line)
             read_operand(&c->out[c->node.n_outputs], &c->out_room[c->node.n_outputs], word), c->node.n_outputs++;
     }
     c->graph.attrs = (maru_abi_array){c->attrs, c->graph.attrs.count, sizeof *c->attrs};
-    c->node.domain = "";
+    c->node.domain = strncmp(c->op, "Fused", 5) == 0 ? "maru" : "";
     c->node.op = c->op;
     c->node.n_attrs = c->graph.attrs.count;
     c->call = (cpu_call){

@@ -11,11 +11,16 @@
 
 #define CPU_DNNL_FUNCTIONS(F)                                                                                  \
     F(dnnl_engine_create) F(dnnl_stream_create) F(dnnl_version)                                                \
-    F(dnnl_memory_desc_init_by_strides) F(dnnl_memory_desc_get_size) F(dnnl_memory_create)                     \
-    F(dnnl_memory_destroy) F(dnnl_matmul_desc_init) F(dnnl_dilated_convolution_forward_desc_init)              \
-    F(dnnl_primitive_attr_create) F(dnnl_primitive_attr_destroy) F(dnnl_primitive_attr_set_scratchpad_mode)    \
-    F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query_md)               \
-    F(dnnl_primitive_create) F(dnnl_primitive_destroy) F(dnnl_primitive_execute)
+    F(dnnl_memory_desc_init_by_strides) F(dnnl_memory_desc_init_by_tag) F(dnnl_memory_desc_equal)              \
+    F(dnnl_memory_desc_get_size) F(dnnl_memory_create) F(dnnl_memory_destroy)                                  \
+    F(dnnl_matmul_desc_init) F(dnnl_dilated_convolution_forward_desc_init)                                     \
+    F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_attr_create) F(dnnl_primitive_attr_destroy)         \
+    F(dnnl_primitive_attr_set_scratchpad_mode) F(dnnl_primitive_attr_set_output_scales)                        \
+    F(dnnl_primitive_attr_set_post_ops) F(dnnl_post_ops_create) F(dnnl_post_ops_destroy)                       \
+    F(dnnl_post_ops_append_eltwise) F(dnnl_post_ops_append_sum)                                                \
+    F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query)                  \
+    F(dnnl_primitive_desc_query_md) F(dnnl_primitive_create) F(dnnl_primitive_destroy)                         \
+    F(dnnl_primitive_execute)
 
 #define CPU_DNNL_MEMBER(name) __typeof__(name) *name;
 
@@ -30,23 +35,14 @@ typedef struct cpu_dnnl {
 /* NULL if there is none of version 2 with OpenMP. Opened at the first call and never closed. Any thread. */
 const cpu_dnnl *cpu_dnnl_open(void);
 
-/* A primitive for calls of one shape, made when a program is bound. Several threads may run it at once. */
-typedef struct cpu_dnnl_primitive {
-    dnnl_primitive_t primitive;
-    dnnl_memory_desc_t src, weights, bias, dst, scratch;
-    int has_bias;
-} cpu_dnnl_primitive;
+/* What rows of kernels and packings demand: where these are missing, oneDNN has nothing faster than our own. */
+#define CPU_DNNL_ISA (CPU_ISA_AVX512F | CPU_ISA_AVX512BW | CPU_ISA_AVX512VL)
 
-/* Completes `out`, whose descriptions are set, from the description of an operation; 0 if there is none for it. */
-int cpu_dnnl_make(const cpu_dnnl *d, const_dnnl_op_desc_t op, uint32_t n_threads, cpu_dnnl_primitive *out);
-/* `call` holds src, weights and, if there is a bias, that. */
-maru_abi_status cpu_dnnl_execute(cpu_call *call, const cpu_team *team, const cpu_dnnl_primitive *p);
-/* What a kernel's release is. */
-void cpu_dnnl_release(const maru_abi_host *host, void *prepared);
-
-/* 0 if oneDNN has no type for it that is faster than the reference. */
+/* undef if there is no kernel for it. */
 dnnl_data_type_t cpu_dnnl_type(uint32_t dtype);
 /* Row-major. 0 if it has more axes than oneDNN takes. */
 int cpu_dnnl_describe(const cpu_dnnl *d, const cpu_tensor *t, dnnl_memory_desc_t *out);
+/* The same in whatever form the library prefers. */
+int cpu_dnnl_describe_any(const cpu_dnnl *d, const dnnl_memory_desc_t *plain, dnnl_memory_desc_t *out);
 
 #endif

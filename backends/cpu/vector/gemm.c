@@ -329,19 +329,20 @@ static uint64_t packed_bytes(const cpu_tensor *b, uint32_t layout)
     return (uint64_t)(panels_of(b->dims[!is_transposed]) * PANEL * b->dims[is_transposed]) * sizeof(float);
 }
 
-static void pack(const cpu_tensor *b, uint32_t layout, void *out)
+static int pack(const cpu_tensor *b, uint32_t layout, void *out)
 {
     const int is_transposed = layout == CPU_LAYOUT_PANELS_TRANSPOSED + VL;
     const int64_t n = b->dims[!is_transposed];
     const int64_t k = b->dims[is_transposed];
     pack_panels(b->data, is_transposed ? 1 : n, is_transposed ? k : 1, k, n, 0, panels_of(n), out);
+    return 1;
 }
 
 extern const cpu_packing VARIANT(cpu_packing_gemm)[];
 
 const cpu_packing VARIANT(cpu_packing_gemm)[] = {
-    {"", "Gemm", 1, VARIANT_ISA, VARIANT_PRIORITY, layout_of, packed_bytes, pack},
-    {"", "MatMul", 1, VARIANT_ISA, VARIANT_PRIORITY, layout_of, packed_bytes, pack},
+    {"", "Gemm", 1, VARIANT_ISA, VARIANT_PRIORITY, 0, layout_of, packed_bytes, pack},
+    {"", "MatMul", 1, VARIANT_ISA, VARIANT_PRIORITY, 0, layout_of, packed_bytes, pack},
     {.op = NULL},
 };
 

@@ -17,7 +17,8 @@
         cpu_vector_conv_##name
 
 #if defined(CPU_WITH_DNNL)
-extern const cpu_kernel cpu_dnnl_products[];
+extern const cpu_kernel cpu_dnnl_matmul[], cpu_dnnl_conv[];
+extern const cpu_packing cpu_dnnl_packing_matmul[], cpu_dnnl_packing_conv[];
 #endif
 extern const cpu_kernel cpu_vector_data[];
 FAMILIES(base)
@@ -28,7 +29,8 @@ FAMILIES(avx512)
 
 const cpu_kernel *const cpu_vector_tables[] = {
 #if defined(CPU_WITH_DNNL)
-    cpu_dnnl_products,
+    cpu_dnnl_matmul,
+    cpu_dnnl_conv,
 #endif
     cpu_vector_data,
     ROWS(base),
@@ -40,6 +42,10 @@ const cpu_kernel *const cpu_vector_tables[] = {
 };
 
 const cpu_packing *const cpu_packing_tables[] = {
+#if defined(CPU_WITH_DNNL)
+    cpu_dnnl_packing_matmul,
+    cpu_dnnl_packing_conv,
+#endif
     cpu_packing_gemm_base,
 #if defined(__x86_64__)
     cpu_packing_gemm_avx2,
