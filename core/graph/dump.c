@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/dtype.h"
 #include "base/fail.h"
 #include "base/str.h"
@@ -18,12 +19,15 @@
  *     %1 = input "ids" i64[batch, seq]
  *     %2 = const "w" f32[2, 3] external
  *     %3 = const "" f32[2] {1.0, 2.0}
- *     %4 = shape [batch*seq, 384]
- *     %5 = state "k" f32[1, 4, 512, 8] axis=2 length=%1 ring
- *     %6, _ = TopK(%1, _) {axis=-1} "scope"
- *     name %6 "logits"
- *     output "logits" %6
- *     set_state "k" %6
+ *     %4 = const "" f32[128] base64 "AACAPwAAAEA..."
+ *     %5 = shape [batch*seq, 384]
+ *     %6 = state "k" f32[1, 4, 512, 8] axis=2 length=%1 ring
+ *     %7, _ = TopK(%1, _) {axis=-1} "scope"
+ *     name %7 "logits"
+ *     output "logits" %7
+ *     set_state "k" %7
+ *
+ * What a file of weights has is `external`; a table that a script computed has no other home than the text.
  */
 enum { MAX_INLINE = 64 };
 
@@ -67,6 +71,14 @@ static void print_elements(dumper *d, const maru_value_record *v, const void *da
     maru_str_append(&d->out, "}");
 }
 
+/* Little-endian, as every dtype lies in memory and files. */
+static void print_bytes(dumper *d, const maru_constant_source *source)
+{
+    maru_str_append(&d->out, " base64 \"");
+    maru_base64_append(&d->out, source->data, source->bytes);
+    maru_str_append(&d->out, "\"");
+}
+
 static void print_constant(dumper *d, const maru_value_record *v)
 {
     const maru_constant_record *c = &d->graph->constants.data[v->source];
@@ -79,8 +91,10 @@ static void print_constant(dumper *d, const maru_value_record *v)
     print_type(d, v);
     if (c->source.data && counted && n <= MAX_INLINE && info->block_elements == 1 && info->kind != MARU_CLASS_BLOCK)
         print_elements(d, v, c->source.data, n);
-    else
+    else if (!c->source.data || c->source.is_stored)
         maru_str_append(&d->out, " external");
+    else
+        print_bytes(d, &c->source);
 }
 
 static void print_state(dumper *d, const maru_value_record *v)

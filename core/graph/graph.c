@@ -259,6 +259,7 @@ static maru_status copy_bytes(const maru_constant_source *source, maru_constant_
         .owner = shared,
         .retain = retain_bytes,
         .release = release_bytes,
+        .is_stored = source->is_stored,
     };
     return MARU_OK;
 }

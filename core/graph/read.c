@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/dtype.h"
 #include "base/fail.h"
 #include "base/size.h"
@@ -222,6 +223,30 @@ static maru_status read_elements(reader *r, maru_dtype dtype, int64_t count, voi
     return expect(r, "}");
 }
 
+/* r->string has the name; the bytes follow in quotes. */
+static maru_status read_bytes(reader *r, maru_dtype dtype, const int64_t *dims, uint32_t rank, maru_value *out)
+{
+    size_t bytes = 0;
+    MARU_TRY(maru_dtype_tensor_bytes(dtype, dims, rank, &bytes));
+    char *name = maru_str_take(&r->string);
+    void *data = NULL;
+    maru_status status = name ? read_string(r) : maru_fail_oom("a constant");
+    // The text is there and its length is checked before anything of that size is asked for.
+    if (status == MARU_OK && r->string.length != maru_base64_length(bytes))
+        status = maru_fail(MARU_INVALID_ARGUMENT, "%zu characters of base 64 are not %zu bytes", r->string.length,
+                           bytes);
+    if (status == MARU_OK && !(data = malloc(bytes ? bytes : 1)))
+        status = maru_fail_oom("a constant");
+    if (status == MARU_OK)
+        status = maru_base64_decode(maru_str_get(&r->string), r->string.length, data, bytes);
+    const maru_constant_source source = {.data = data, .bytes = bytes};
+    if (status == MARU_OK)
+        status = maru_graph_constant(r->graph, name, dtype, dims, rank, &source, out);
+    free(data);
+    free(name);
+    return status;
+}
+
 static maru_status read_const(reader *r, maru_value *out)
 {
     maru_dtype dtype = MARU_DTYPE_NONE;
@@ -233,6 +258,8 @@ static maru_status read_const(reader *r, maru_value *out)
     MARU_TRY(read_type(r, &dtype, dims, &rank));
     if (take(r, "external"))
         return maru_graph_constant(r->graph, maru_str_get(&r->string), dtype, dims, rank, NULL, out);
+    if (take(r, "base64"))
+        return read_bytes(r, dtype, dims, rank, out);
     MARU_TRY(expect(r, "{"));
     MARU_TRY(maru_dims_count(dims, rank, &count));
     const maru_dtype_info *info = maru_dtype_get_info(dtype);

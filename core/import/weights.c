@@ -122,7 +122,7 @@ const char *maru_weights_metadata(const maru_weights *weights, const char *key)
 
 static maru_constant_source source_of(maru_weights *weights, const maru_weight *weight)
 {
-    maru_constant_source source = {.data = weight->data, .bytes = weight->bytes};
+    maru_constant_source source = {.data = weight->data, .bytes = weight->bytes, .is_stored = true};
     if (weight->is_aligned) {  // else the graph's own copy is aligned
         source.fd = maru_weights_file_shard_map(weights->file, weight->shard)->fd;
         source.offset = weight->offset;

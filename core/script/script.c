@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,17 @@ static bool ends_with(const char *text, const char *end)
     return n >= n_end && strcmp(text + n - n_end, end) == 0;
 }
 
+bool maru_script_is_graph(const char *path)
+{
+    static const char start[] = "maru 1 ";
+    char room[sizeof start - 1];
+    FILE *file = fopen(path, "rb");
+    const size_t n = file ? fread(room, 1, sizeof room, file) : 0;
+    if (file)
+        fclose(file);
+    return n == sizeof room && memcmp(room, start, n) == 0;
+}
+
 /* Sets t[field] = { name = { doc = type } } for the inputs or outputs of a graph; t on top. */
 static void describe_values(lua_State *L, maru_graph_ref *ref, int graph, bool is_input)
 {
@@ -239,7 +251,7 @@ static int load_protected(lua_State *L)
     const call *c = get_call(L);
     const loading *load = c->in;
     open_host(L, load);
-    if (ends_with(load->path, ".maru"))
+    if (ends_with(load->path, ".maru") || maru_script_is_graph(load->path))
         push_text_description(L, load->path);
     else
         maru_run_file(L, load->path);

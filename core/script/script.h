@@ -43,9 +43,12 @@ typedef struct maru_script_params {
     void *print_ctx;
 } maru_script_params;
 
+/* Whether a file begins as a graph in text form does, whatever it is called. False if it cannot be read. */
+bool maru_script_is_graph(const char *path);
+
 /*
- * Runs the main chunk of a .lua file, or wraps a graph in text form (.maru)
- * so that it runs the same way. Nothing is compiled yet. Errors say
+ * Runs the main chunk of a Lua file, or wraps a graph in text form (known by
+ * its content, or the ending .maru) so that it runs the same way. Nothing is compiled yet. Errors say
  * "script.lua:12: ...".
  */
 MARU_NODISCARD maru_status maru_script_load(maru_runtime *runtime, const char *path, const maru_script_params *params,

@@ -107,7 +107,7 @@ static int run(const parsed *args)
     }
     const bool as_json = has_flag(args, "json");
     maru_status status;
-    if (ends_with(path, ".lua") || ends_with(path, ".maru"))
+    if (ends_with(path, ".lua") || ends_with(path, ".maru") || maru_script_is_graph(path))
         status = dump_graph(args);
     else if (maru_tensor_file_is_known(path) && !ends_with(path, ".safetensors.index.json"))
         status = dump_tensor(path, as_json);
@@ -120,8 +120,11 @@ const command command_dump = {
     .name = "dump",
     .usage = "dump FILE [--dot] [--json] [options]",
     .summary = "show a graph, the graph of a script, a weights file or a tensor file",
-    .details = "    maru dump model.safetensors\n"
+    .details = "The graph of a script holds what the script computed; with the weights it runs without the script.\n"
+               "\n"
+               "    maru dump model.safetensors\n"
                "    maru dump scripts/models/minilm.lua --weights DIR > minilm.maru\n"
+               "    maru run minilm.maru --weights DIR --input ids='[[101, 102]]' --input mask='[[1, 1]]'\n"
                "    maru dump embedding.npy",
     .n_words = 1,
     .has_model = true,

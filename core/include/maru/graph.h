@@ -110,6 +110,7 @@ typedef struct maru_constant_source {
     void *owner;        // keeps `data` alive; may be shared by many constants
     void (*retain)(void *owner);   // NULL: copy
     void (*release)(void *owner);
+    bool is_stored;     // a file of weights has it under the constant's name: a dump need not hold it
 } maru_constant_source;
 
 /* A constant of constant dims. `name` may be "". */
@@ -231,7 +232,10 @@ MARU_API const char *maru_graph_state_name(const maru_graph *graph, size_t index
 /* Checks every rule of a graph; builders keep them, so a failure is a bug or a damaged file. */
 MARU_API MARU_NODISCARD maru_status maru_graph_verify(const maru_graph *graph);
 
-/* The stable text form (docs/architecture.md); free() it. Constants of more than 64 elements are `external` by name. */
+/*
+ * The stable text form (docs/architecture.md); free() it. Constants of more than 64 elements are `external` by name if
+ * they are stored in a file of weights, else in base 64: the text and the weights are the whole graph.
+ */
 MARU_API MARU_NODISCARD maru_status maru_graph_dump(const maru_graph *graph, char **out_text);
 /* Reads the text form; errors say "name:line: ...". Dump, read, dump is the identity. */
 MARU_API MARU_NODISCARD maru_status maru_graph_read(const char *text, size_t bytes, const char *name,

@@ -14,14 +14,17 @@ static const char everything[] = "maru 1 \"a \\\"quoted\\\" name\"\n"
                                  "%2 = const \"w\" f32[64, 64] external\n"
                                  "%3 = const \"\" f32[3] {1.0, -0.5, inf}\n"
                                  "%4 = const \"axes\" i64[1] {-1}\n"
-                                 "%5 = shape [batch, 1, seq*2 + 1]\n"
-                                 "%6 = state \"k\" f16[1, 4, 512, 8] axis=2 ring\n"
-                                 "%7 = Reshape(%1, %5) {allowzero=1} \"a.b\"  # f32[batch, 1, seq*2 + 1]\n"
-                                 "%8 = ReduceSum(%7, %4) {keepdims=0}  # f32[batch, 1]\n"
-                                 "%9 = Clip(%8)  # f32[batch, 1]\n"
-                                 "name %9 \"clipped\"\n"
-                                 "output \"y\" %9\n"
-                                 "set_state \"k\" %6\n";
+                                 "%5 = const \"table\" u8[66] base64 "
+                                 "\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
+                                 "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\"\n"
+                                 "%6 = shape [batch, 1, seq*2 + 1]\n"
+                                 "%7 = state \"k\" f16[1, 4, 512, 8] axis=2 ring\n"
+                                 "%8 = Reshape(%1, %6) {allowzero=1} \"a.b\"  # f32[batch, 1, seq*2 + 1]\n"
+                                 "%9 = ReduceSum(%8, %4) {keepdims=0}  # f32[batch, 1]\n"
+                                 "%10 = Clip(%9)  # f32[batch, 1]\n"
+                                 "name %10 \"clipped\"\n"
+                                 "output \"y\" %10\n"
+                                 "set_state \"k\" %7\n";
 
 static void dump_read_dump_is_the_identity(void **state)
 {
@@ -59,6 +62,10 @@ static void mistakes_name_their_line(void **state)
         {"maru 1 \"x\"\n%1 = input \"a\" f32[2]\n%2 = Concat(%1)\n", "attribute 'axis' is required"},
         {"maru 1 \"x\"\n%1 = const \"\" f32[2] {1.0}\n", "expected ','"},
         {"maru 1 \"x\"\n%1 = const \"\" f32[99999999999, 99999999999] {1.0}\n", "t:2"},
+        {"maru 1 \"x\"\n%1 = const \"\" f32[99999999] base64 \"AAAA\"\n",
+         "t:2: 4 characters of base 64 are not 399999996 bytes"},
+        {"maru 1 \"x\"\n%1 = const \"\" u8[2] base64 \"AAA?\"\n", "t:2: '?' is no digit of base 64"},
+        {"maru 1 \"x\"\n%1 = const \"\" u8[2] base64 AAA=\n", "t:2: expected '\"'"},
         {"maru 1 \"x\"\n%1 = input \"a\" f32[1, 1, 1, 1, 1, 1, 1, 1, 1]\n", "more than 8 dims"},
         {"maru 1 \"x\"\nset_state \"k\" _\n", "there is no state 'k'"},
         {"maru 1 \"x\"\n%1 = input \"a\" f32[2] nonsense\n", "unexpected 'nonsense'"},
