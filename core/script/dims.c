@@ -164,6 +164,6 @@ void maru_dim_open(lua_State *L)
         {"ceildiv", dim_ceildiv}, {"min", dim_min}, {"max", dim_max}, {NULL, NULL},
     };
     maru_push_class(L, MARU_CLASS_DIM, functions);
-    maru_set_methods(L, methods);
+    maru_set_methods(L, "a dim", methods);
     lua_pop(L, 1);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/explain.h"
 #include "script/protect.h"
 #include "script/sandbox.h"
 #include "script/value.h"
@@ -329,7 +330,8 @@ static int tensor_index(lua_State *L)
     } else if (strcmp(key, "count") == 0) {
         lua_pushinteger(L, maru_tensor_count(t));
     } else {
-        return maru_raise_text(L, MARU_NOT_FOUND, "a tensor in memory has no method '%s'", luaL_tolstring(L, 2, NULL));
+        lua_pushvalue(L, lua_upvalueindex(1));
+        return maru_raise_no_method(L, "a tensor in memory", -1, 0);
     }
     return 1;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/explain.h"
 #include "script/host.h"
 #include "script/host_tensor.h"
 #include "script/protect.h"
@@ -143,32 +144,6 @@ static void push_config(lua_State *L, const maru_instance *m)
 
 /* ---- options ---- */
 
-/* Pushes "a, b, c" of the names of the table at `index`, in order. */
-static const char *push_names(lua_State *L, int index)
-{
-    lua_newtable(L);
-    const int list = lua_gettop(L);
-    lua_pushnil(L);
-    while (lua_next(L, index)) {
-        lua_pop(L, 1);
-        if (lua_type(L, -1) == LUA_TSTRING) {
-            lua_pushvalue(L, -1);
-            lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
-        }
-    }
-    lua_getglobal(L, "table");
-    lua_getfield(L, -1, "sort");
-    lua_pushvalue(L, list);
-    lua_call(L, 1, 0);
-    lua_getfield(L, -1, "concat");
-    lua_pushvalue(L, list);
-    lua_pushliteral(L, ", ");
-    lua_call(L, 2, 1);
-    lua_replace(L, list);
-    lua_settop(L, list);
-    return lua_tostring(L, -1);
-}
-
 /* The setting (its text) on top becomes a value of the kind of the default. */
 static void convert_setting(lua_State *L, const char *key, int wanted)
 {
@@ -188,7 +163,8 @@ static void apply_settings(lua_State *L, int settings, int described, int option
     while (lua_next(L, settings)) {
         const char *key = lua_tostring(L, -2);
         if (lua_getfield(L, described, key) != LUA_TTABLE)
-            maru_raise_text(L, MARU_NOT_FOUND, "there is no option %s; there is: %s", key, push_names(L, described));
+            maru_raise_text(L, MARU_NOT_FOUND, "there is no option %s; there is: %s", key,
+                            maru_push_names(L, described));
         const int wanted = lua_getfield(L, -1, "default");
         lua_pop(L, 2);
         if (lua_type(L, -1) == LUA_TSTRING)
@@ -480,6 +456,8 @@ static int model_index(lua_State *L)
         lua_pushvalue(L, -2);
         lua_setfield(L, -2, "weights");
         lua_pop(L, 1);
+    } else if (*key) {
+        maru_note_missing(L, lua_upvalueindex(1));
     }
     return 1;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "script/protect.h"
 #include "script/sandbox.h"
 
 enum { NEW_THREAD_STEPS = 1000, LOAD_BYTES = 16 * 1024 * 1024 };
@@ -129,6 +130,18 @@ static int resume_wrapped(lua_State *L, lua_State *thread)
 static int wrapped(lua_State *L)
 {
     return resume_wrapped(L, lua_tothread(L, lua_upvalueindex(1)));
+}
+
+/* The library's own says neither the script's line nor what stands in the way. */
+static int coroutine_yield(lua_State *L)
+{
+    if (lua_isyieldable(L))
+        return lua_yield(L, lua_gettop(L));
+    if (lua_pushthread(L))
+        return maru_raise_text(L, MARU_FAILED_PRECONDITION,
+                               "coroutine.yield: this is no coroutine, nothing resumes it");
+    return maru_raise_text(L, MARU_FAILED_PRECONDITION, "coroutine.yield: not from within a function that the host "
+                           "calls, as those given to m:scope, t:map and table.sort");
 }
 
 static int coroutine_wrap(lua_State *L)
@@ -346,6 +359,8 @@ static void open_coroutine(lua_State *L)
     wrap(L, "create", coroutine_make, 0);
     lua_pushcfunction(L, coroutine_wrap);
     lua_setfield(L, -2, "wrap");
+    lua_pushcfunction(L, coroutine_yield);
+    lua_setfield(L, -2, "yield");
     wrap(L, "resume", coroutine_guard, 0);
     wrap(L, "close", coroutine_guard, 0);
     lua_pop(L, 1);

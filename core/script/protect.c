@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/explain.h"
 #include "script/sandbox.h"
 
 /* Registry: the text of the last error that was raised from a status, and its code. */
@@ -150,10 +151,23 @@ void maru_push_class(lua_State *L, const char *name, const luaL_Reg *functions)
     lua_setfield(L, -2, "__metatable");
 }
 
-void maru_set_methods(lua_State *L, const luaL_Reg *methods)
+/* Upvalues: the methods, and whose they are. */
+static int index_methods(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return maru_raise_no_method(L, lua_tostring(L, lua_upvalueindex(2)), -1, 0);
+}
+
+void maru_set_methods(lua_State *L, const char *noun, const luaL_Reg *methods)
 {
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
+    lua_pushstring(L, noun);
+    lua_pushcclosure(L, index_methods, 2);
     lua_setfield(L, -2, "__index");
 }
 

@@ -49,8 +49,8 @@ maru_status maru_error_from_lua(lua_State *L, int lua_status);
 /* Pushes the metatable `name`, made with `functions` (metamethods) at first; scripts cannot reach it. */
 struct luaL_Reg;
 void maru_push_class(lua_State *L, const char *name, const struct luaL_Reg *functions);
-/* Sets what the metatable on top indexes: a table of `methods`; pops nothing. */
-void maru_set_methods(lua_State *L, const struct luaL_Reg *methods);
+/* Sets what the metatable on top indexes: `methods`, or an error that says which "a session" has; pops nothing. */
+void maru_set_methods(lua_State *L, const char *noun, const struct luaL_Reg *methods);
 
 /* The userdata at `index` if it is of that class, else NULL; never raises. */
 void *maru_test_class(lua_State *L, int index, const char *name);

@@ -188,6 +188,6 @@ void maru_session_class(lua_State *L)
         {"state", session_state}, {"set_state", session_set_state}, {NULL, NULL},
     };
     maru_push_class(L, MARU_CLASS_SESSION, functions);
-    maru_set_methods(L, methods);
+    maru_set_methods(L, "a session", methods);
     lua_pop(L, 1);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/explain.h"
 #include "script/host.h"
 #include "script/host_tensor.h"
 #include "script/instance.h"
@@ -81,9 +82,10 @@ static maru_status protect_run(maru_script *script, lua_CFunction fn, call *c, u
         return maru_error_set(MARU_FAILED_PRECONDITION, "the script reached a limit before: load it again");
     c->script = script;
     lua_settop(L, 0);
+    lua_pushcfunction(L, maru_explain_error);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, c);
-    const int status = lua_pcall(L, 1, 0, 0);
+    const int status = lua_pcall(L, 1, 0, 1);
     if (status == LUA_OK)
         return MARU_OK;
     return maru_error_from_lua(L, status);

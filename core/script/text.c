@@ -273,6 +273,6 @@ void maru_text_open(lua_State *L)
     lua_pushcclosure(L, tok_index, 1);
     lua_setfield(L, -2, "__index");
     maru_push_class(L, MARU_CLASS_STREAM, nothing);
-    maru_set_methods(L, stream_methods);
+    maru_set_methods(L, "a stream of tokens", stream_methods);
     lua_pop(L, 2);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "script/explain.h"
 #include "script/protect.h"
 
 /* Registry: table from an op's name in small letters to its name. */
@@ -172,9 +173,11 @@ static int value_index(lua_State *L)
         return 1;
     }
     push_named_op(L, key);
-    if (lua_isnil(L, -1))
-        return maru_raise_text(L, MARU_NOT_FOUND, "a tensor has no method or operator '%s'",
-                               luaL_tolstring(L, 2, NULL));
+    if (lua_isnil(L, -1)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &op_names_key);
+        return maru_raise_no_method(L, "a tensor", -2, -1);
+    }
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_rawset(L, lua_upvalueindex(1));

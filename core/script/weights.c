@@ -406,6 +406,6 @@ void maru_weights_class(lua_State *L)
         {"info", weights_info}, {"names", weights_names}, {"tensor", weights_tensor}, {NULL, NULL},
     };
     maru_push_class(L, MARU_CLASS_WEIGHTS, functions);
-    maru_set_methods(L, methods);
+    maru_set_methods(L, "a view of weights", methods);
     lua_pop(L, 1);
 }

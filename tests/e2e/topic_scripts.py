@@ -19,7 +19,7 @@ def test_main_chunk(b):
     cases = {
         "syntax": ("local x = = 1", ["syntax.lua:1", "="]),
         "raise": ('\n\nerror("boom")', ["raise.lua:3", "boom"]),
-        "table": ("error({})", []),
+        "table": ("error({})", ["table.lua:1", "no text (a table)"]),
         "number": ("return 3", ["number.lua", "number"]),
         "nothing": ("", "nothing.lua"),
         "os": ('os.execute("touch owned")', ["os.lua:1", "os"]),
@@ -69,7 +69,7 @@ def test_run_function(b):
         b.write(f"{name}.lua", model(run))
         b.bad(INPUT, words, "run", f"{name}.lua", "-i", "x=[1,2,3]")
     b.write("yield.lua", model('function(m, i) coroutine.yield() end'))
-    b.bad(INPUT, "yield", "run", "yield.lua", "-i", "x=[1,2,3]")
+    b.bad(INPUT, ["yield.lua:2", "yield"], "run", "yield.lua", "-i", "x=[1,2,3]")
 
 
 def test_limits(b):

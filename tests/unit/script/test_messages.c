@@ -45,7 +45,7 @@ static void shapes_are_told(void **state)
     says(XY "local w = m:constant(maru.zeros {512, 10})\nlocal y = x:matmul(w)",
          "script.lua:5: MatMul: inner dims differ: 768 vs 512 in f32[batch, 768] times f32[512, 10]");
     says(XY "x:reshape {batch, 7, -1, -1}", "script.lua:4: reshape: only one dim may be -1");
-    says(XY "x:softmx(-1)", "script.lua:4: a tensor has no method or operator 'softmx'");
+    says(XY "x:softmx(-1)", "script.lua:4: a tensor has no method or operator 'softmx'; did you mean 'softmax'?");
     says(XY "maru.op('Softmax', {x}, {axes = 1})",
          "script.lua:4: Softmax has no attribute 'axes'; it has \"axis:i=-1\"");
     says(XY "maru.op('Softmax', {x}, {axis = 'f16x'})",
@@ -55,6 +55,48 @@ static void shapes_are_told(void **state)
     says("m:input('x', 'f32', {2.5})", "script.lua:3: a dim must be a whole number or a dim, not 2.5");
     says("m:input('x', 'f32', {-2})", "script.lua:3: a dim of -2 is negative");
     says("local d = m:symbol 'd' / 2", "script.lua:3: dims are whole numbers: use // in place of /");
+}
+
+/* A mistyped method is answered with what there is. */
+static void what_exists_is_told(void **state)
+{
+    (void)state;
+    says("m:dim 'n'", "script.lua:3: a model has no method 'dim'; it has: constant, emit, file, has_file, input, json, "
+                      "output, parameter, run, scope, session, set_state, shape, symbol, tokenizer");
+    says("m:symbl 'n'", "script.lua:3: a model has no method 'symbl'; did you mean 'symbol'?");
+    says("m.inptu('x')", "script.lua:3: a model has no method 'inptu'; did you mean 'input'?");
+    says("m:scope('s', function()\nm:symbl 'n' end)",
+         "script.lua:4: a model has no method 'symbl'; did you mean 'symbol'?");
+    says("local none = m.dim local t = {} t:cut()", "script.lua:3: attempt to call a nil value (method 'cut')");
+    prints("m.mine = m.mine or 3 print(m.mine, m.other)", "3\tnil\n");
+    says(XY "x:reducemaen(1)", "script.lua:4: a tensor has no method or operator 'reducemaen'; did you mean "
+                               "'reducemean'?");
+    says("maru.zeros({2}):summ()", "script.lua:3: a tensor in memory has no method 'summ'; did you mean 'sum'?");
+    says("m:symbol('d'):maxx(3)", "script.lua:3: a dim has no method 'maxx'; did you mean 'max'?");
+    says("m:symbol('d'):power(3)", "script.lua:3: a dim has no method 'power'; it has: ceildiv, max, min");
+    assert_int_not_equal(build(XY "x:unknown_operator()"), MARU_OK);
+    assert_non_null(strstr(maru_error_message(), "'unknown_operator'; it has: argmax, cast, clip, "));
+    assert_non_null(strstr(maru_error_message(), ", and every operator"));
+}
+
+/* Lua's own messages have no position where C raised them, and a table is no message at all. */
+static void every_error_has_a_line(void **state)
+{
+    (void)state;
+    says("\nerror({})", "script.lua:4: the script raised a value that is no text (a table)");
+    says("error()", "script.lua:3: the script raised a value that is no text (a nil)");
+    says("error(setmetatable({}, {__tostring = function() return 'mine' end}))", "script.lua:3: mine");
+    says("error('plain', 0)", "script.lua:3: plain");
+    says("table.sort {1, 'x'}", "script.lua:3: attempt to compare string with number");
+    says("coroutine.yield(1)", "script.lua:3: coroutine.yield: this is no coroutine, nothing resumes it");
+    assert_fails(build("coroutine.wrap(function()\nm:scope('s', function() coroutine.yield() end) end)()"),
+                 MARU_INVALID_ARGUMENT, "script.lua:4: coroutine.yield: not from within a function that the host "
+                                        "calls, as those given to m:scope, t:map and table.sort");
+    prints("local f = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)\n"
+           "print(f(1), f(10), (pcall(coroutine.yield)))",
+           "2\t20\tfalse\n");
+    assert_ok(build("local ok, e = pcall(error, {7}) print(ok, e[1])"));
+    assert_string_equal(world.printed, "false\t7\n");
 }
 
 /* The line is that of the script, not of the library's function. */
@@ -188,6 +230,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_are_told),
+        cmocka_unit_test(what_exists_is_told),
+        cmocka_unit_test(every_error_has_a_line),
         cmocka_unit_test(the_library_is_passed_over),
         cmocka_unit_test(things_print),
         cmocka_unit_test(host_tensors_compute),

@@ -61,6 +61,34 @@ static bool work(script_world *w, uint64_t fail_allocation)
     return status == MARU_OK;
 }
 
+/* The message of an error is made by code that may run out of memory, too. */
+static void an_explanation_may_fail(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "error({})", "m:symbl 'n'", "m:nothing_like_it()", "m:symbol('n'):maxx()", "coroutine.yield()",
+        "coroutine.wrap(function() m:scope('s', coroutine.yield) end)()", "table.sort {1, 'x'}",
+        "require 'maru'.zeros({1}):summ()",
+    };
+    script_world w;
+    open_script_world(&w);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        maru_status status = MARU_RESOURCE_EXHAUSTED;
+        char script[256];
+        snprintf(script, sizeof script, "return require 'maru'.model { graph = function(m) %s end }", wrong[i]);
+        for (uint64_t n = 1; status == MARU_RESOURCE_EXHAUSTED; n++) {
+            maru_graph *graph = NULL;
+            status = load_text(&w, script, (maru_script_limits){.fail_allocation = n});
+            if (status == MARU_OK)
+                status = maru_script_graph(w.script, &graph);
+            assert_int_not_equal(status, MARU_OK);
+            assert_null(graph);
+        }
+        assert_non_null(strstr(maru_error_message(), "script.lua:1: "));
+    }
+    close_script_world(&w);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -87,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(an_explanation_may_fail),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
