@@ -138,6 +138,19 @@ maru_status maru_tensor_file_read(const char *path, maru_dtype number_dtype, mar
     return status;
 }
 
+maru_status maru_tensor_file_parse(const void *data, size_t bytes, const char *name, maru_file_value *out_value)
+{
+    static const char riff[] = "RIFF";
+    *out_value = (maru_file_value){0};
+    const bool is_sound = bytes >= 4 && memcmp(data, riff, 4) == 0;
+    const maru_status status = is_sound
+        ? maru_wav_parse(data, bytes, name, &out_value->tensor, &out_value->sample_rate)
+        : maru_image_parse(data, bytes, name, &out_value->tensor);
+    if (status != MARU_OK)
+        maru_file_value_fini(out_value);
+    return status;
+}
+
 /* ---- writing ---- */
 
 /* A view of the tensor without leading dims of 1 beyond `max_rank`. */

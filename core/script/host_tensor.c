@@ -327,6 +327,12 @@ static int tensor_index(lua_State *L)
         lua_pushstring(L, maru_dtype_name(t->dtype));
     } else if (strcmp(key, "rank") == 0) {
         lua_pushinteger(L, t->rank);
+    } else if (strcmp(key, "sample_rate") == 0) {
+        const uint32_t rate = maru_test_tensor(L, 1)->sample_rate;
+        if (rate)
+            lua_pushinteger(L, rate);
+        else
+            lua_pushnil(L);
     } else if (strcmp(key, "count") == 0) {
         lua_pushinteger(L, maru_tensor_count(t));
     } else {
@@ -340,6 +346,18 @@ static int tensor_cast(lua_State *L)
 {
     maru_check_tensor(L, 1);
     maru_push_as_tensor(L, 1, maru_check_dtype(L, 2));
+    return 1;
+}
+
+/* t:set_sample_rate(frames a second): what a file of this sound will say; gives t */
+static int tensor_set_sample_rate(lua_State *L)
+{
+    const lua_Integer rate = luaL_checkinteger(L, 2);
+    maru_check_tensor(L, 1);
+    if (rate < 1 || rate > UINT32_MAX)
+        return maru_raise_text(L, MARU_OUT_OF_RANGE, "a sample rate of %I frames a second", rate);
+    maru_test_tensor(L, 1)->sample_rate = (uint32_t)rate;
+    lua_settop(L, 1);
     return 1;
 }
 
@@ -436,6 +454,7 @@ void maru_tensor_functions(lua_State *L)
     };
     luaL_setfuncs(L, functions, 0);
     maru_tensor_math_functions(L);
+    maru_tensor_signal_functions(L);
 }
 
 void maru_tensor_open(lua_State *L)
@@ -443,13 +462,15 @@ void maru_tensor_open(lua_State *L)
     static const luaL_Reg functions[] = {{"__gc", collect_tensor}, {"__tostring", tensor_tostring}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"get", tensor_get},   {"set", tensor_set},   {"item", tensor_item},       {"totable", tensor_totable},
-        {"cast", tensor_cast}, {"copy", tensor_copy}, {"reshape", tensor_reshape}, {NULL, NULL},
+        {"cast", tensor_cast}, {"copy", tensor_copy}, {"reshape", tensor_reshape},
+        {"set_sample_rate", tensor_set_sample_rate},  {NULL, NULL},
     };
     maru_push_class(L, MARU_CLASS_TENSOR, functions);
     maru_tensor_arithmetic(L);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     maru_tensor_math_methods(L);
+    maru_tensor_signal_methods(L);
     lua_pushcclosure(L, tensor_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
@@ -461,6 +482,7 @@ void maru_push_file_value(lua_State *L, const maru_file_value *value)
 {
     if (!value->is_strings) {
         maru_push_tensor_copy(L, &value->tensor);
+        maru_test_tensor(L, -1)->sample_rate = value->sample_rate;
         return;
     }
     if (value->strings.rank == 0 && value->strings.count == 1) {
@@ -523,6 +545,7 @@ void maru_read_file_value(lua_State *L, int index, maru_file_value *out)
         return;
     }
     const maru_tensor *t = maru_push_as_tensor(L, index, MARU_DTYPE_NONE);
+    out->sample_rate = maru_test_tensor(L, -1)->sample_rate;
     MARU_LUA_TRY(L, maru_tensor_create(t->dtype, t->dims, t->rank, &out->tensor));
     if (t->bytes)
         memcpy(out->tensor.data, t->data, t->bytes);

@@ -18,6 +18,7 @@
 typedef struct maru_host_tensor {
     maru_tensor tensor;
     size_t counted_bytes;  // at the sandbox
+    uint32_t sample_rate;  // of sound that a file gave or that a file will get, else 0
 } maru_host_tensor;
 
 void maru_tensor_open(lua_State *L);
@@ -26,6 +27,9 @@ void maru_tensor_functions(lua_State *L);
 /* Methods of computation (tensor_math.c) put into the table on top. */
 void maru_tensor_math_methods(lua_State *L);
 void maru_tensor_math_functions(lua_State *L);
+/* Transforms, products and decoding (signal.c), likewise. */
+void maru_tensor_signal_methods(lua_State *L);
+void maru_tensor_signal_functions(lua_State *L);
 /* Metamethods put into the metatable on top. */
 void maru_tensor_arithmetic(lua_State *L);
 

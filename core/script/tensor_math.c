@@ -422,6 +422,83 @@ static int tensor_unm(lua_State *L)
     return combine(L, fn_mul);
 }
 
+/* ---- of each element ---- */
+
+static double fn_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static int each(lua_State *L, double (*fn)(double x))
+{
+    const maru_tensor *t = maru_check_tensor(L, 1);
+    charge(L, t);
+    maru_tensor *out = maru_push_tensor(L, t->dtype, t->dims, t->rank);
+    const int64_t n = maru_tensor_count(t);
+    for (int64_t i = 0; i < n; i++)
+        maru_tensor_set_f64(out, i, fn(maru_tensor_get_f64(t, i)));
+    return 1;
+}
+
+static int tensor_exp(lua_State *L)
+{
+    return each(L, exp);
+}
+
+static int tensor_log(lua_State *L)
+{
+    return each(L, log);
+}
+
+static int tensor_sqrt(lua_State *L)
+{
+    return each(L, sqrt);
+}
+
+static int tensor_abs(lua_State *L)
+{
+    return each(L, fabs);
+}
+
+static int tensor_floor(lua_State *L)
+{
+    return each(L, floor);
+}
+
+static int tensor_sigmoid(lua_State *L)
+{
+    return each(L, fn_sigmoid);
+}
+
+/* t:clip(low, high), either nil for none */
+static int tensor_clip(lua_State *L)
+{
+    const maru_tensor *t = maru_check_tensor(L, 1);
+    const double low = luaL_optnumber(L, 2, -INFINITY);
+    const double high = luaL_optnumber(L, 3, INFINITY);
+    charge(L, t);
+    maru_tensor *out = maru_push_tensor(L, t->dtype, t->dims, t->rank);
+    const int64_t n = maru_tensor_count(t);
+    for (int64_t i = 0; i < n; i++) {
+        const double x = maru_tensor_get_f64(t, i);
+        maru_tensor_set_f64(out, i, x < low ? low : x > high ? high : x);
+    }
+    return 1;
+}
+
+/* t:greater(number): bool */
+static int tensor_greater(lua_State *L)
+{
+    const maru_tensor *t = maru_check_tensor(L, 1);
+    const double than = luaL_checknumber(L, 2);
+    charge(L, t);
+    maru_tensor *out = maru_push_tensor(L, MARU_BOOL, t->dims, t->rank);
+    const int64_t n = maru_tensor_count(t);
+    for (int64_t i = 0; i < n; i++)
+        ((uint8_t *)out->data)[i] = maru_tensor_get_f64(t, i) > than;
+    return 1;
+}
+
 /* t:map(function(x) ... end), a new tensor */
 static int tensor_map(lua_State *L)
 {
@@ -505,7 +582,10 @@ void maru_tensor_math_methods(lua_State *L)
         {"sum", tensor_sum},         {"mean", tensor_mean},       {"max", tensor_max},
         {"min", tensor_min},         {"argmax", tensor_argmax},   {"slice", tensor_slice},
         {"transpose", tensor_transpose}, {"softmax", tensor_softmax}, {"topk", tensor_topk},
-        {"sample", tensor_sample},   {"map", tensor_map},         {NULL, NULL},
+        {"sample", tensor_sample},   {"map", tensor_map},         {"exp", tensor_exp},
+        {"log", tensor_log},         {"sqrt", tensor_sqrt},       {"abs", tensor_abs},
+        {"floor", tensor_floor},     {"sigmoid", tensor_sigmoid}, {"clip", tensor_clip},
+        {"greater", tensor_greater}, {NULL, NULL},
     };
     luaL_setfuncs(L, methods, 0);
 }

@@ -46,6 +46,12 @@ MARU_API void maru_file_value_fini(maru_file_value *value);
 /* `number_dtype` is what the numbers of a .json become; MARU_DTYPE_NONE lets them decide. */
 MARU_API MARU_NODISCARD maru_status maru_tensor_file_read(const char *path, maru_dtype number_dtype,
                                                           maru_file_value *out_value);
+/*
+ * The bytes of a picture (.png, .jpg, .bmp) or of sound (.wav, which then has a sample_rate), known by their content.
+ * `name` is for messages.
+ */
+MARU_API MARU_NODISCARD maru_status maru_tensor_file_parse(const void *data, size_t bytes, const char *name,
+                                                           maru_file_value *out_value);
 /* The text of a .json file: for values on a command line. `name` is for messages. */
 MARU_API MARU_NODISCARD maru_status maru_tensor_json_parse(const char *text, size_t bytes, const char *name,
                                                            maru_dtype number_dtype, maru_file_value *out_value);

@@ -151,6 +151,19 @@ function value:named(name) end
 ---@field topk fun(self: maru.tensor, k: integer): number[], integer[] values and flat positions
 ---@field sample fun(self: maru.tensor, temperature: number, seed: integer, counter: integer): integer
 ---@field map fun(self: maru.tensor, fn: fun(x: number): number): maru.tensor
+---@field exp fun(self: maru.tensor): maru.tensor
+---@field log fun(self: maru.tensor): maru.tensor
+---@field sqrt fun(self: maru.tensor): maru.tensor
+---@field abs fun(self: maru.tensor): maru.tensor
+---@field floor fun(self: maru.tensor): maru.tensor
+---@field sigmoid fun(self: maru.tensor): maru.tensor
+---@field clip fun(self: maru.tensor, low?: number, high?: number): maru.tensor
+---@field greater fun(self: maru.tensor, than: number): maru.tensor bool
+---@field matmul fun(self: maru.tensor, other: maru.tensor|table): maru.tensor [..., m, k] times [k, n]
+---@field rfft fun(self: maru.tensor, n?: integer): maru.tensor [..., any] to [..., n // 2 + 1, 2]
+---@field irfft fun(self: maru.tensor, n?: integer): maru.tensor [..., n // 2 + 1, 2] to [..., n]
+---@field sample_rate integer? of sound from a file, in Hz
+---@field set_sample_rate fun(self: maru.tensor, rate: integer): maru.tensor what a file of it will say; gives itself
 
 ---The weights below a prefix.
 ---@class maru.weights
@@ -284,6 +297,40 @@ function instance:emit(text) end
 ---@field graph fun(m: maru.instance)
 ---@field run? fun(m: maru.instance, input: table): table<string, any>
 
+---@class maru.audio.stft_options
+---@field size? integer of the transform, 512
+---@field hop? integer size // 4
+---@field window? maru.audio.window_kind|maru.tensor "hann"
+---@field window_size? integer size
+---@field symmetric? boolean the window ends with what it begins with
+---@field center? boolean true: frame f lies around sample f * hop; false: it begins there
+---@field remove_mean? boolean of each frame
+---@field preemphasis? number of each frame
+---@field length? integer of istft: samples to give
+
+---@class maru.audio.mel_options
+---@field rate? number 16000
+---@field size? integer 512
+---@field mels? integer 80
+---@field low? number Hz
+---@field high? number Hz, rate / 2
+---@field scale? "htk"|"slaney"
+---@field norm? "slaney" triangles of equal area
+---@field triangles? "hz"|"mel" straight lines over that
+
+---@class maru.audio.log_mel_options : maru.audio.stft_options, maru.audio.mel_options
+---@field filters? maru.tensor f32[size // 2 + 1, mels]
+---@field power? 1|2
+---@field floor? number 1e-10
+---@field offset? number added in place of the floor
+---@field log? "natural"|"log10"|"decibel"
+
+---@class maru.audio.mfcc_options : maru.audio.log_mel_options
+---@field count? integer 13
+---@field lifter? number
+
+---@alias maru.audio.window_kind "hann"|"hamming"|"povey"|"blackman"|"rectangular"
+
 ---@class maru
 local maru = {}
 
@@ -357,6 +404,12 @@ function maru.random(dims, seed, kind) end
 ---@param axis? integer 0
 ---@return maru.tensor
 function maru.join(tensors, axis) end
+
+---The picture, u8[height, width, channels], or the sound, f32[channels, n], of a file's bytes.
+---@param bytes string
+---@param what? string what messages call it
+---@return maru.tensor
+function maru.decode(bytes, what) end
 
 ---In a stock Lua only: a model that the program runs itself.
 ---@param script string|maru.description
