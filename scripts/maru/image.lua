@@ -10,6 +10,15 @@ local maru = require "maru"
 
 local image = {}
 
+--- The picture, u8[height, width, channels], of the bytes of a .png, .jpg or .bmp file.
+---@param bytes string
+---@return maru.tensor
+function image.decode(bytes)
+  local picture = maru.decode(bytes, "the picture")
+  if picture.sample_rate then maru.fail "image.decode: these bytes are sound, not a picture" end
+  return picture
+end
+
 --- u8[height, width, channels] to f32[1, channels, height, width], in memory: (x * scale - mean) / std.
 --- options: scale (1/255), mean and std (a number, or one for each channel), channels (how many of them to keep).
 function image.to_input(picture, options)
@@ -40,6 +49,30 @@ end
 function image.resize(x, height, width, mode)
   local shape = x.shape
   return maru.op("Resize", { x, false, false, { shape[1], shape[2], height, width } }, { mode = mode or "linear" })
+end
+
+-- y, [batch, channels, h, w], in the middle of `size` along an axis.
+local function around(m, y, axis, size, fill)
+  local shape = y.shape
+  local before = (size - shape[axis + 1]) // 2
+  local function part(n)
+    local dims = { shape[1], shape[2], shape[3], shape[4] }
+    dims[axis + 1] = n
+    return m:constant({ fill }, y.dtype):expand(dims)
+  end
+  return maru.concat({ part(before), y, part(size - shape[axis + 1] - before) }, axis)
+end
+
+--- Part of the graph: x, [batch, channels, h, w], as large as it fits into height and width without being stretched,
+--- and `fill` (0.5) on the sides. vision.from_letterbox brings boxes back.
+function image.letterbox(m, x, height, width, fill)
+  local h, w = x.shape[3], x.shape[4]
+  local function least(dim, most)
+    if type(dim) == "number" then return math.max(math.min(dim, most), 1) end
+    return dim:min(most):max(1)
+  end
+  local y = image.resize(x, least(h * width // w, height), least(w * height // h, width))
+  return around(m, around(m, y, 2, height, fill or 0.5), 3, width, fill or 0.5)
 end
 
 --- The best k of scores f32[n] or f32[1, n] with their labels: a list of {label, score, index}.

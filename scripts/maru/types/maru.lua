@@ -329,6 +329,28 @@ function instance:emit(text) end
 ---@field count? integer 13
 ---@field lifter? number
 
+---@class maru.vision.detect_options
+---@field score? number 0.25
+---@field iou? number 0.5
+---@field max? integer 100
+---@field per_class? boolean true
+---@field every_class? boolean false
+---@field background? integer a class that is none
+---@field candidates? integer 1000
+---@field labels? string[]
+
+---@class maru.vision.detections
+---@field boxes maru.tensor f32[k, 4]
+---@field scores maru.tensor f32[k]
+---@field classes maru.tensor i64[k]
+---@field labels string[]?
+
+---@class maru.vision.region
+---@field area integer
+---@field box number[] x1, y1, x2, y2
+---@field center number[] x, y
+---@field score number
+
 ---@alias maru.audio.window_kind "hann"|"hamming"|"povey"|"blackman"|"rectangular"
 
 ---@class maru
