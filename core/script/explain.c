@@ -186,7 +186,9 @@ int maru_explain_error(lua_State *L)
     }
     explain_nil_call(L);
     lua_settop(L, 1);
-    if (has_position(lua_tostring(L, 1)))
+    // The library's line is told after the script's, which called it.
+    const bool is_library = strncmp(lua_tostring(L, 1), "maru.", 5) == 0;
+    if (!is_library && has_position(lua_tostring(L, 1)))
         return 1;
     maru_push_where(L);
     lua_insert(L, 1);

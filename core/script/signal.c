@@ -11,10 +11,23 @@
 
 /* What is too slow in Lua of features and their like: transforms and products of host tensors. Sums in double. */
 
-/* A pushed box with `n` doubles. */
+/* Pushes `n` doubles, and one more so that there is always an address. A tensor: the sandbox counts them. */
 static double *push_doubles(lua_State *L, size_t n)
 {
-    return maru_box_array(L, n, sizeof(double));
+    const int64_t dim = (int64_t)n + 1;
+    return maru_push_tensor(L, MARU_F64, &dim, 1)->data;
+}
+
+/* Gives back the doubles of the last `count` tensors at once, not when they are collected, and pops them. */
+static void pop_doubles(lua_State *L, int count)
+{
+    for (; count; count--) {
+        maru_host_tensor *host = maru_test_tensor(L, -1);
+        maru_tensor_destroy(&host->tensor);
+        maru_sandbox_drop_tensor(L, host->counted_bytes);
+        host->counted_bytes = 0;
+        lua_pop(L, 1);
+    }
 }
 
 static void load(const maru_tensor *t, int64_t first, int64_t n, double *to)
@@ -69,7 +82,7 @@ static void charge(lua_State *L, size_t n)
     maru_sandbox_charge(L, steps * n);
 }
 
-/* Pushes a plan and a box of n complex numbers. */
+/* Pushes a plan and room for n complex numbers. */
 static double *push_plan(lua_State *L, size_t n, maru_fft *out)
 {
     charge(L, n);
@@ -108,7 +121,7 @@ static int tensor_rfft(lua_State *L)
         maru_fft_run(&fft, row, false);
         store(out, r * 2 * bins, 2 * bins, row);
     }
-    lua_pop(L, 2);
+    pop_doubles(L, 2);
     return 1;
 }
 
@@ -144,7 +157,7 @@ static int tensor_irfft(lua_State *L)
             row[i] = row[2 * i];
         store(out, r * (int64_t)n, (int64_t)n, row);
     }
-    lua_pop(L, 2);
+    pop_doubles(L, 2);
     return 1;
 }
 
@@ -183,7 +196,7 @@ static int tensor_matmul(lua_State *L)
                 sums[c] += left[i] * right[i * n + c];
         store(out, r * n, n, sums);
     }
-    lua_pop(L, 3);
+    pop_doubles(L, 3);
     return 1;
 }
 

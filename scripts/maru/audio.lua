@@ -11,6 +11,12 @@ local audio = {}
 
 local pi = math.pi
 
+local function check_wave(x, what)
+  if maru.type(x) ~= "tensor" or x.rank ~= 1 then
+    maru.fail("audio.%s: %s given, one channel is needed, f32[n] (see audio.mono)", what, tostring(x))
+  end
+end
+
 --- The bytes of a .wav file: f32[channels, n], which has a sample_rate; and the rate, in Hz.
 ---@param bytes string
 ---@return maru.tensor
@@ -45,6 +51,7 @@ end
 ---@param reflect? boolean
 ---@return maru.tensor
 function audio.pad(x, left, right, reflect)
+  check_wave(x, "pad")
   local parts = { x }
   if left > 0 then table.insert(parts, 1, edge(x, 1, left, reflect)) end
   if right > 0 then parts[#parts + 1] = edge(x, math.max(x.count - 1 - right, 0), right, reflect) end
@@ -94,6 +101,7 @@ local filters = {}
 ---@return maru.tensor
 function audio.resample(x, from, to, options)
   options = options or {}
+  if maru.type(x) ~= "tensor" or x.rank ~= 2 then check_wave(x, "resample") end
   local common = gcd(from, to)
   from, to = from // common, to // common
   if from == to then return x end
@@ -143,6 +151,7 @@ end
 ---@param hop integer
 ---@return maru.tensor
 function audio.frames(x, size, hop)
+  check_wave(x, "frames")
   local count = x.count < size and 0 or 1 + (x.count - size) // hop
   if count == 0 then return maru.zeros({ 0, size }, x.dtype) end
   -- Blocks of one hop lie side by side: frame f is blocks f, f + 1, ...
@@ -201,6 +210,7 @@ end
 ---@param options? maru.audio.stft_options
 ---@return maru.tensor
 function audio.stft(x, options)
+  check_wave(x, "stft")
   options = options or {}
   local size = options.size or 512
   local is_centred = options.center ~= false

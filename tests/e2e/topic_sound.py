@@ -30,7 +30,37 @@ def near(box, first, note, past):
     return abs(box[0] - first) < 0.07 and box[1] == note == box[3] and abs(box[2] - past) < 0.07
 
 
+# The features of the keyword model of MLPerf Tiny, whose first coefficient is not scaled as an orthonormal DCT's.
+KEYWORD = """local maru = require "maru"
+local audio = require "maru.audio"
+return maru.model {
+  inputs = { sound = {} },
+  graph = function(m) m:output("y", m:input("x", "f32", { 1 })) end,
+  run = function(m, input)
+    local x = audio.mono(input.sound)
+    return { mfcc = audio.mfcc(x / x:max(), { size = 512, window_size = 480, hop = 320, center = false, mels = 40,
+      low = 20, high = 4000, triangles = "mel", power = 1, offset = 1e-6, count = 10 }) }
+  end,
+}
+"""
+
+
+def test_published_features(b):
+    data = pathlib.Path(os.environ.get("MARU_TEST_DATA", ""))
+    if not (data / "speech_kws_dscnn").exists() or not (data / "media_audio").exists():
+        print("without the keyword model: its features are not compared")
+        return
+    b.write("keyword.lua", KEYWORD)
+    for i, word in enumerate(["yes", "no", "noise"]):
+        got = b.json("run", "keyword.lua", "-i", f"sound=@{data / f'media_audio/{word}_1000ms.wav'}", "--json")["mfcc"]
+        wanted = b.json("dump", data / f"speech_kws_dscnn/test_data_set_{i}/input_0.pb", "--json")
+        scaled = [x * (math.sqrt(2) if k % 10 == 0 else 1) for k, x in enumerate(got["data"])]
+        off = max(abs(x - y) for x, y in zip(scaled, wanted["data"]))
+        b.check(got["dims"] == [49, 10] and len(wanted["data"]) == 490 and off < 1e-3, f"{word}: off by {off}")
+
+
 def test(b):
+    test_published_features(b)
     b.write("two.wav", wav([(440, 0.2, 0.8), (523.25, 1.0, 1.6), (659.26, 1.0, 1.6)], 2, [1, 0.5]))
     out = b.json("run", NOTES, "-i", "sound=@two.wav", "-o", "sound=mono.wav", "--json")
     flat = out["boxes"]["data"]

@@ -33,6 +33,9 @@ local out = life:run { board = { ".O......", "..O.....", "OOO.....", "........",
 assert(out.alive:item() == 5)
 assert(out.board[2] == "..O....." and out.board[4] == ".OOO....", table.concat(out.board, "\n"))
 
+local notes = maru.open "scripts/examples/notes.lua"
+assert(table.concat(notes:run({}).labels, " ") == "C4 D4 E4 C4 E4 G4")
+
 assert(not pcall(maru.open, "scripts/none.lua"))
 collectgarbage()
 print "ok"

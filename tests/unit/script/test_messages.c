@@ -86,6 +86,7 @@ static void every_error_has_a_line(void **state)
     says("\nerror({})", "script.lua:4: the script raised a value that is no text (a table)");
     says("error()", "script.lua:3: the script raised a value that is no text (a nil)");
     says("error(setmetatable({}, {__tostring = function() return 'mine' end}))", "script.lua:3: mine");
+    says("local none\nnn.linear(none, none)", "script.lua:4: maru.nn:17: attempt to index a nil value (local 'x')");
     says("error('plain', 0)", "script.lua:3: plain");
     says("table.sort {1, 'x'}", "script.lua:3: attempt to compare string with number");
     says("coroutine.yield(1)", "script.lua:3: coroutine.yield: this is no coroutine, nothing resumes it");

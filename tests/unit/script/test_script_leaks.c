@@ -22,6 +22,8 @@ static const char text[] =
     "local sound = maru.decode('RIFF' .. ('<I4'):pack(40) .. 'WAVEfmt ' ..\n"
     "  ('<I4I2I2I4I4I2I2'):pack(16, 1, 1, 8000, 16000, 2, 16) .. 'data' .. ('<I4i2i2'):pack(4, 1, 2))\n"
     "sound:set_sample_rate(sound.sample_rate) pcall(maru.decode, 'no picture')\n"
+    "maru.decode('BM' .. ('<I4I4I4I4i4i4I2I2I4I4i4i4I4I4'):pack(58, 0, 54, 40, 1, 1, 1, 24, 0, 4, 0, 0, 0, 0) ..\n"
+    "  '1230')\n"
     "return maru.model { name = 'leaks', weights = 'w.safetensors', inputs = { x = { doc = 'd' } },\n"
     "  options = { a = { default = 1 } },\n"
     "  graph = function(m)\n"
