@@ -35,7 +35,7 @@ typedef struct maru_manifest {
     const char *licence;
     const char *tiers;    // "K", "G" or "KG"
     const char *dtypes;   // "f32,f16"
-    const char *opens;    // "libOpenCL.so.1"
+    const char *opens;    // "libchip.so.1"
     const char *sanitizer; // "", "address", "thread", ...
     bool tier_k;
     bool tier_g;

@@ -40,7 +40,7 @@ typedef struct maru_plan_claim {
     const uint32_t *nodes;     // ascending
     int64_t cost_ns;           // at the symbols' typical values; -1: unknown
     bool is_in_place;          // output 0 may be the memory of an input (elementwise: any of the same size)
-    const char *kernel;        // "onednn matmul" or ""
+    const char *kernel;        // what would run, for people: "matmul avx2"; or ""
     const char *numeric;       // "f32/f32"
 } maru_plan_claim;
 

@@ -39,7 +39,16 @@ POSIX = re.compile(
     r"^(unistd|pthread|fcntl|dlfcn|poll|spawn|sched|dirent|semaphore|termios|pwd|glob|netdb|strings|sys/.*|linux/.*"
     r"|arpa/.*|netinet/.*)\.?h?$"
 )
-VENDOR = re.compile(r"\b(nvidia|cuda|cudnn|cublas\w*|nvrtc|rocm|hip|amd|radeon|intel|qualcomm|adreno|mali|apple)\b", re.I)
+# As words, and as the beginning of one: libcuda.so, cudaMalloc. An instruction set is no vendor; a format of source code
+# that plugins name ("opencl-c") is a string of the ABI and stands in plugin_kernel.h.
+VENDOR = re.compile(
+    r"\b(lib)?(nvidia|cuda|cudnn|cublas|nvrtc|rocm|hip|amd|radeon|intel|onednn|dnnl|mkl|openvino|level_?zero|opencl|vulkan"
+    r"|qualcomm|adreno|hexagon|snapdragon|mali|apple|ane|coreml|mediatek|samsung|exynos|rockchip|hailo|huawei|ascend"
+    r"|xilinx|vivante|imagination|powervr)(\b|(?<=cuda)\w|(?<=cublas)\w|(?<=dnnl)_\w|(?<=opencl)\w)",
+    re.I,
+)
+# "arm" is also what one does to a fence.
+VENDOR_ARM = re.compile(r"\b(ARM|Arm)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
 # Written in two parts so that this file is not its own finding.
 FORBIDDEN = [re.compile(r"(^|[^\w.])/wo" r"rk\b"), re.compile("shared/des" "ign")]
@@ -159,8 +168,9 @@ def check_words(path, lines):
             report(path, number, "names a place outside of the project")
         if path.suffix in CODE and UNFINISHED.search(line):
             report(path, number, "unfinished: do it, or file it elsewhere")
-        if path.parts[0] == "core" and path.suffix in CODE and VENDOR.search(line):
-            report(path, number, f"the core names no vendor: {VENDOR.search(line).group(0)}")
+        vendor = VENDOR.search(line) or VENDOR_ARM.search(line)
+        if vendor and path.parts[0] == "core" and (path.suffix in CODE or path.name == "meson.build"):
+            report(path, number, f"the core names no vendor: {vendor.group(0)}")
 
 
 def is_licensed(path, lines):

@@ -69,7 +69,7 @@ MARU_API int maru_runtime_threads(const maru_runtime *runtime);
 
 /* Strings are valid as long as the runtime. 0 or "" where the device does not say. */
 typedef struct maru_device_info {
-    const char *id;          // "cpu:0", "opencl:1": plugin and index
+    const char *id;          // "cpu:0", "mychip:1": plugin and index
     const char *name;        // what the driver calls it
     const char *plugin;
     const char *plugin_version;
