@@ -19,6 +19,7 @@ typedef struct maru_os_file_id {
     uint64_t inode;
     uint64_t bytes;
     int64_t mtime_ns;
+    int64_t ctime_ns;  // of its last change of any sort; not compared: a hard link changes it too
 } maru_os_file_id;
 
 MARU_NODISCARD maru_status maru_os_fd_id(int fd, maru_os_file_id *out_id);
@@ -26,14 +27,22 @@ bool maru_os_file_id_equal(const maru_os_file_id *a, const maru_os_file_id *b);
 
 typedef struct maru_os_lib maru_os_lib;
 
+/* How a library was loaded, or is to be. */
+typedef enum maru_os_lib_way {
+    MARU_OS_LIB_BY_FD,          // through its open descriptor: the very file that was checked
+    MARU_OS_LIB_NO_PROC,        // by its path, since /proc is absent
+    MARU_OS_LIB_NO_DESCRIPTOR,  // by its path, since no descriptor can be kept for it
+} maru_os_lib_way;
+
 /*
  * Loads the file that is open at `fd` (RTLD_NOW | RTLD_LOCAL) under a
  * descriptor of its own that no other file gets while the library is known to
- * the linker. Where /proc is absent it is loaded by `path`, refused if that is
- * another file by then, and *out_by_path is true: the check was not atomic.
- * The linker's reason is in the error.
+ * the linker. Where /proc is absent, the process has no descriptor to spare, or
+ * *way says so beforehand, it is loaded by `path`, refused if that was another
+ * file before or is one after, and *way is why: the check was not atomic. The
+ * linker's reason is in the error.
  */
-MARU_NODISCARD maru_status maru_os_lib_open(int fd, const char *path, maru_os_lib **out_lib, bool *out_by_path);
+MARU_NODISCARD maru_status maru_os_lib_open(int fd, const char *path, maru_os_lib **out_lib, maru_os_lib_way *way);
 /* NULL if the library has no such symbol. */
 void *maru_os_lib_symbol(const maru_os_lib *lib, const char *name);
 void maru_os_lib_close(maru_os_lib **lib);

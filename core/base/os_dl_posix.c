@@ -23,17 +23,23 @@ struct maru_os_lib {
     char name[32]; // "/proc/self/fd/N"
 };
 
+static maru_os_file_id id_of(const struct stat *st)
+{
+    return (maru_os_file_id){
+        .device = (uint64_t)st->st_dev,
+        .inode = (uint64_t)st->st_ino,
+        .bytes = (uint64_t)st->st_size,
+        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+    };
+}
+
 maru_status maru_os_fd_id(int fd, maru_os_file_id *out_id)
 {
     struct stat st;
     if (fstat(fd, &st))
         return maru_fail(MARU_INTERNAL, "cannot look at descriptor %d: %s", fd, strerror(errno));
-    *out_id = (maru_os_file_id){
-        .device = (uint64_t)st.st_dev,
-        .inode = (uint64_t)st.st_ino,
-        .bytes = (uint64_t)st.st_size,
-        .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
-    };
+    *out_id = id_of(&st);
     return MARU_OK;
 }
 
@@ -64,30 +70,49 @@ static const char *linker_error(void)
     return text ? text : "the linker gave no reason";
 }
 
-static maru_status open_by_path(int fd, const char *path, maru_os_lib *lib)
+/* Takes no descriptor: there may be none. */
+static maru_status check_same(int fd, const char *path)
 {
-    maru_os_file_id opened;
-    maru_os_file_id found;
-    MARU_TRY(maru_os_fd_id(fd, &opened));
-    int again = open(path, O_RDONLY | O_CLOEXEC);
-    if (again < 0)
-        return maru_fail(MARU_NOT_FOUND, "%s: cannot open it again: %s", path, strerror(errno));
-    maru_status status = maru_os_fd_id(again, &found);
-    close(again);
-    MARU_TRY(status);
-    if (!maru_os_file_id_equal(&opened, &found))
+    struct stat opened;
+    struct stat found;
+    if (fstat(fd, &opened) || stat(path, &found))
+        return maru_fail(MARU_NOT_FOUND, "%s: cannot look at it again: %s", path, strerror(errno));
+    const maru_os_file_id a = id_of(&opened);
+    const maru_os_file_id b = id_of(&found);
+    if (!maru_os_file_id_equal(&a, &b))
         return maru_fail(MARU_ABORTED, "%s: the file was replaced while it was being loaded", path);
-    lib->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!lib->handle)
-        return maru_fail(MARU_FAILED_PRECONDITION, "%s: the linker refuses it: %s", path, linker_error());
     return MARU_OK;
 }
 
-static maru_status open_by_descriptor(int fd, const char *path, maru_os_lib *lib)
+static maru_status open_by_path(int fd, const char *path, maru_os_lib *lib)
+{
+    MARU_TRY(check_same(fd, path));
+    lib->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!lib->handle)
+        return maru_fail(MARU_FAILED_PRECONDITION, "%s: the linker refuses it: %s", path, linker_error());
+    maru_status status = check_same(fd, path);
+    if (status != MARU_OK)
+        dlclose(lib->handle);
+    return status;
+}
+
+/* A number for the library, and one that the linker needs while it loads. */
+static bool can_keep_descriptor(int fd, maru_os_lib *lib)
 {
     lib->fd = duplicate_high(fd);
-    if (lib->fd < 0)
-        return maru_fail(MARU_RESOURCE_EXHAUSTED, "%s: no descriptor is left: %s", path, strerror(errno));
+    const int spare = lib->fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (spare >= 0) {
+        close(spare);
+        return true;
+    }
+    if (lib->fd >= 0)
+        close(lib->fd);
+    lib->fd = -1;
+    return false;
+}
+
+static maru_status open_by_descriptor(const char *path, maru_os_lib *lib)
+{
     snprintf(lib->name, sizeof lib->name, "/proc/self/fd/%d", lib->fd);
     lib->handle = dlopen(lib->name, RTLD_NOW | RTLD_LOCAL);
     if (lib->handle)
@@ -97,15 +122,19 @@ static maru_status open_by_descriptor(int fd, const char *path, maru_os_lib *lib
     return status;
 }
 
-maru_status maru_os_lib_open(int fd, const char *path, maru_os_lib **out_lib, bool *out_by_path)
+maru_status maru_os_lib_open(int fd, const char *path, maru_os_lib **out_lib, maru_os_lib_way *way)
 {
     *out_lib = NULL;
     maru_os_lib *lib = calloc(1, sizeof *lib);
     if (!lib)
         return maru_fail_oom("loading a library");
     lib->fd = -1;
-    *out_by_path = access("/proc/self/fd", X_OK) != 0;
-    maru_status status = *out_by_path ? open_by_path(fd, path, lib) : open_by_descriptor(fd, path, lib);
+    if (*way == MARU_OS_LIB_BY_FD && access("/proc/self/fd", X_OK) != 0)
+        *way = MARU_OS_LIB_NO_PROC;
+    if (*way == MARU_OS_LIB_BY_FD && !can_keep_descriptor(fd, lib))
+        *way = MARU_OS_LIB_NO_DESCRIPTOR;
+    maru_status status =
+        *way == MARU_OS_LIB_BY_FD ? open_by_descriptor(path, lib) : open_by_path(fd, path, lib);
     if (status != MARU_OK) {
         free(lib);
         return status;

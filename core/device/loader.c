@@ -84,13 +84,16 @@ static maru_status check_content(const maru_plugin_file *file, const maru_plugin
     return MARU_OK;
 }
 
-static maru_status load_code(maru_plugin *plugin, maru_abi_query_fn *out_query)
+static maru_status load_code(maru_plugin *plugin, maru_os_lib_way way, maru_abi_query_fn *out_query)
 {
-    bool by_path = false;
-    MARU_TRY(maru_os_lib_open(plugin->file.map.fd, plugin->file.path, &plugin->lib, &by_path));
-    if (by_path)
-        maru_log(MARU_LOG_WARN, "%s: loaded by its path, since /proc is absent: the check of it was not atomic",
-                 plugin->file.path);
+    static const char *const why[] = {
+        [MARU_OS_LIB_NO_PROC] = "/proc is absent",
+        [MARU_OS_LIB_NO_DESCRIPTOR] = "no descriptor can be kept for it",
+    };
+    MARU_TRY(maru_os_lib_open(plugin->file.map.fd, plugin->file.path, &plugin->lib, &way));
+    if (way != MARU_OS_LIB_BY_FD)
+        maru_log(MARU_LOG_WARN, "%s: loaded by its path, since %s: the check of it was not atomic", plugin->file.path,
+                 why[way]);
     void *symbol = maru_os_lib_symbol(plugin->lib, MARU_PLUGIN_SYMBOL);
     if (!symbol)
         return maru_fail(MARU_FAILED_PRECONDITION, "%s: it has no symbol '%s'", plugin->file.path,
@@ -148,7 +151,7 @@ static maru_status start(maru_plugin *plugin, maru_abi_query_fn query, const mar
     maru_host_init(&plugin->host, params->services, plugin->file.manifest.name);
     if (!query) {
         MARU_TRY(check_content(&plugin->file, params));
-        MARU_TRY(load_code(plugin, &query));
+        MARU_TRY(load_code(plugin, params->way, &query));
     }
     return create_instance(plugin, query, params);
 }
@@ -165,6 +168,7 @@ static maru_status start_taking(maru_plugin_file *file, maru_abi_query_fn query,
     plugin->file = *file;
     *file = (maru_plugin_file){.map.fd = -1};
     atomic_init(&plugin->n_open, 0);
+    atomic_init(&plugin->leaked_bytes, 0);
     maru_status status = start(plugin, query, params);
     if (status != MARU_OK) {
         discard(plugin);
@@ -234,6 +238,11 @@ maru_status maru_plugin_unload(maru_plugin **plugin)
 const char *maru_plugin_name(const maru_plugin *plugin)
 {
     return plugin->file.manifest.name;
+}
+
+uint64_t maru_plugin_leaked_bytes(const maru_plugin *plugin)
+{
+    return atomic_load(&plugin->leaked_bytes);
 }
 
 const char *maru_plugin_path(const maru_plugin *plugin)

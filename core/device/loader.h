@@ -60,6 +60,7 @@ typedef struct maru_plugin_params {
     /* A check of the deployment's own (a signature), or NULL. Called before any code of the file runs. */
     maru_status (*verify)(void *ctx, const char *path, const void *data, size_t bytes);
     void *verify_ctx;
+    maru_os_lib_way way;             // {0}: through the descriptor, where the system can; else as if it could not
 } maru_plugin_params;
 
 /* Loads and creates. `file` is emptied either way: what it owns goes to the instance or is freed. */
@@ -80,6 +81,8 @@ MARU_NODISCARD maru_status maru_plugin_attach_static(maru_abi_query_fn query, co
 MARU_NODISCARD maru_status maru_plugin_unload(maru_plugin **plugin);
 
 const char *maru_plugin_name(const maru_plugin *plugin);
+/* Host memory that was left to devices that were abandoned, for good. */
+uint64_t maru_plugin_leaked_bytes(const maru_plugin *plugin);
 /* The file, or "static". */
 const char *maru_plugin_path(const maru_plugin *plugin);
 const maru_manifest *maru_plugin_manifest(const maru_plugin *plugin);

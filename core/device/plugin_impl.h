@@ -21,6 +21,7 @@ struct maru_plugin {
     char *what;             // "plugin 'cpu'"
     atomic_int n_open;      // devices
     atomic_bool was_abandoned;
+    atomic_uint_fast64_t leaked_bytes;
 };
 
 #endif

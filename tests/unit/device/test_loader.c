@@ -1,9 +1,15 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE // getrlimit, dup
+
 #include "device_test.h"
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "device/info.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 static maru_status load(const char *name, const char *options)
 {
@@ -83,6 +89,98 @@ static void test_same_file(void **state)
     assert_string_equal(maru_plugin_name(plugin), "fault");
     assert_ok(maru_plugin_unload(&plugin));
     assert_fails(maru_plugin_load(path, &host.params, &plugin), MARU_INVALID_ARGUMENT, "not a Maru plugin");
+    test_host_fini(&host);
+}
+
+/* ---- by path: where the descriptor cannot be what is loaded ---- */
+
+typedef struct {
+    int n;
+    char last[512];
+} seen_log;
+
+static void see_warning(void *ctx, maru_log_level level, const char *line)
+{
+    seen_log *s = ctx;
+    if (level != MARU_LOG_WARN)
+        return;
+    s->n++;
+    snprintf(s->last, sizeof s->last, "%s", line);
+}
+
+static void expect_warning(seen_log *s, const char *text)
+{
+    assert_int_equal(s->n, 1);
+    if (!strstr(s->last, text) || !strstr(s->last, "not atomic"))
+        fail_msg("'%s' does not say '%s'", s->last, text);
+    s->n = 0;
+}
+
+static void test_without_proc(void **state)
+{
+    (void)state;
+    char dir[1024];
+    char path[1100];
+    test_host host;
+    maru_plugin *plugin = NULL;
+    maru_plugin_file file;
+    seen_log seen = {0};
+    test_folder("by-path", dir);
+    snprintf(path, sizeof path, "%s/p.so", dir);
+    copy_file(test_plugin("fault/fault.so"), path);
+    test_host_init(&host, NULL);
+    host.params.way = MARU_OS_LIB_NO_PROC;
+    maru_log_set_sink(see_warning, &seen);
+    assert_ok(maru_plugin_load(path, &host.params, &plugin));
+    expect_warning(&seen, "/proc is absent");
+    assert_string_equal(maru_plugin_name(plugin), "fault");
+    assert_ok(maru_plugin_unload(&plugin));
+    // The file is another by the time that it is loaded: by its path, what was checked would not be what runs.
+    assert_ok(maru_plugin_file_open(path, &file));
+    copy_file(test_plugin("fault/fault-no-manifest.so"), path);
+    assert_fails(maru_plugin_start(&file, &host.params, &plugin), MARU_ABORTED, "was replaced");
+    assert_null(plugin);
+    copy_file(test_plugin("fault/fault.so"), path);
+    assert_ok(maru_plugin_file_open(path, &file));
+    assert_int_equal(remove(path), 0);
+    assert_fails(maru_plugin_start(&file, &host.params, &plugin), MARU_NOT_FOUND, "cannot look at it again");
+    assert_int_equal(seen.n, 0);
+    maru_log_set_sink(NULL, NULL);
+    test_host_fini(&host);
+}
+
+/* One descriptor is left: the linker needs it, and none can be kept. */
+static void test_without_descriptors(void **state)
+{
+    (void)state;
+    test_host host;
+    maru_plugin *plugin = NULL;
+    maru_plugin_file file;
+    struct rlimit usual;
+    seen_log seen = {0};
+    test_host_init(&host, NULL);
+    assert_ok(maru_plugin_file_open(test_plugin("fault/fault.so"), &file));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    struct rlimit few = usual;
+    const int free_number = dup(file.map.fd);
+    close(free_number);
+    few.rlim_cur = (rlim_t)free_number + 1;
+    maru_log_set_sink(see_warning, &seen);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const maru_status status = maru_plugin_start(&file, &host.params, &plugin);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_ok(status);
+    expect_warning(&seen, "no descriptor can be kept");
+    assert_ok(maru_plugin_unload(&plugin));
+    // None at all: the linker's reason is told.
+    assert_ok(maru_plugin_file_open(test_plugin("fault/fault.so"), &file));
+    few.rlim_cur = (rlim_t)file.map.fd;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const maru_status none = maru_plugin_start(&file, &host.params, &plugin);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_int_equal(none, MARU_FAILED_PRECONDITION);
+    assert_non_null(strstr(maru_error_message(), "the linker refuses it"));
+    maru_log_set_sink(NULL, NULL);
     test_host_fini(&host);
 }
 
@@ -169,7 +267,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),      cmocka_unit_test(test_refusals),  cmocka_unit_test(test_tables),
         cmocka_unit_test(test_same_file), cmocka_unit_test(test_content),   cmocka_unit_test(test_instances),
-        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_info),      cmocka_unit_test(test_without_proc),
+        cmocka_unit_test(test_without_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
