@@ -126,6 +126,9 @@ maru_status maru_dev_buffer_import_fd(maru_dev *dev, int fd, uint64_t offset, ui
     *out_buffer = NULL;
     if (fd < 0)
         return maru_fail(MARU_INVALID_ARGUMENT, "%s: import: %d is no descriptor", dev->id, fd);
+    if (bytes > UINT64_MAX - offset)
+        return maru_fail(MARU_OUT_OF_RANGE, "%s: import: [%llu, +%llu) is no range of a file", dev->id,
+                         (unsigned long long)offset, (unsigned long long)bytes);
     maru_abi_external external = {
         .head = MARU_ABI_HEAD(maru_abi_external),
         .kind = MARU_ABI_IMPORT_FD,
@@ -142,6 +145,8 @@ maru_status maru_dev_buffer_export(maru_dev_buffer *buffer, uint32_t kind, maru_
     maru_dev *dev = buffer->dev;
     *out_external = (maru_abi_external){.head = MARU_ABI_HEAD(maru_abi_external), .fd = -1};
     MARU_TRY(maru_dev_check(dev, "export"));
+    if (kind != MARU_ABI_IMPORT_FD && kind != MARU_ABI_IMPORT_DMABUF)
+        return maru_fail(MARU_INVALID_ARGUMENT, "%s: export: kind %u is neither a file nor a dmabuf", dev->id, kind);
     if (!dev->fns->buffer.export_external)
         return maru_dev_lacks(dev, "export_external");
     if (!(buffer->mem_flags & MARU_ABI_MEM_SHAREABLE))
@@ -149,7 +154,14 @@ maru_status maru_dev_buffer_export(maru_dev_buffer *buffer, uint32_t kind, maru_
     maru_abi_error error;
     maru_answer_init(&error);
     maru_abi_status status = dev->fns->buffer.export_external(buffer->handle, kind, out_external, &error);
-    return status == MARU_ABI_OK ? MARU_OK : maru_dev_fail(dev, "export", status, &error);
+    if (status != MARU_ABI_OK)
+        return maru_dev_fail(dev, "export", status, &error);
+    if (out_external->head.struct_size < sizeof *out_external || out_external->fd < 0 ||
+        out_external->kind != kind || out_external->bytes < buffer->bytes)
+        return maru_fail(MARU_INTERNAL, "%s: export: kind %u, descriptor %d, %llu bytes for a buffer of %llu", dev->id,
+                         out_external->kind, out_external->fd, (unsigned long long)out_external->bytes,
+                         (unsigned long long)buffer->bytes);
+    return MARU_OK;
 }
 
 void maru_dev_buffer_free(maru_dev_buffer **buffer)

@@ -96,14 +96,16 @@ maru_status maru_dev_open(maru_plugin *plugin, uint32_t index, const char *optio
     return MARU_OK;
 }
 
-static maru_status close_handle(maru_dev *dev, bool abandon)
+static maru_status close_handle(maru_dev *dev, bool abandon, bool *out_clean)
 {
+    *out_clean = false;
     if (*dev->fork_flag != 1)
         return abandon ? MARU_OK : maru_dev_check_slow(dev, "close");
     maru_abi_error error;
     maru_answer_init(&error);
     maru_abi_status status = dev->fns->plugin.device_close(dev->handle, abandon, &error);
-    if (status == MARU_ABI_OK)
+    *out_clean = status == MARU_ABI_OK;
+    if (*out_clean)
         return MARU_OK;
     maru_status code = maru_answer_fail(dev->id, "close", status, &error);
     if (!abandon)
@@ -120,10 +122,13 @@ maru_status maru_dev_close(maru_dev **dev, bool abandon)
     int living = atomic_load_explicit(&d->n_objects, memory_order_acquire) - 1;
     if (living > 0 && !abandon)
         return maru_fail(MARU_UNAVAILABLE, "%s: close: %d of its objects live", d->id, living);
-    MARU_TRY(close_handle(d, abandon));
-    if (living > 0)
+    bool is_clean = false;
+    MARU_TRY(close_handle(d, abandon, &is_clean));
+    is_clean = is_clean && living == 0;
+    if (!is_clean)
         atomic_store(&d->plugin->was_abandoned, true);
     atomic_store(&d->closed, true);
+    maru_dev_end_retired(d, is_clean);
     atomic_fetch_sub(&d->plugin->n_open, 1);
     *dev = NULL;
     maru_dev_release(d);

@@ -55,9 +55,20 @@ MARU_NODISCARD maru_status maru_dev_open(maru_plugin *plugin, uint32_t index, co
 /*
  * UNAVAILABLE while an object of it lives: then it stays open. With `abandon`
  * it always succeeds; what still lives then may only be destroyed, which frees
- * the host's side of it.
+ * the host's side of it, and memory that the device had imported is leaked.
  */
 MARU_NODISCARD maru_status maru_dev_close(maru_dev **dev, bool abandon);
+/*
+ * Memory that a lost or abandoned device may still write to is not used again
+ * before its close succeeds. Whether this device is one; and who had imported
+ * memory to such devices hands it over, before the buffers are freed: `release`
+ * runs when the last of the `n` has closed. Where one is abandoned it never
+ * does: the memory is leaked, and counted at the plugin. Any thread.
+ */
+bool maru_dev_holds_memory(const maru_dev *dev);
+typedef void (*maru_dev_release_fn)(void *ctx, void *memory, size_t bytes);
+void maru_dev_retire(maru_dev *const *devs, uint32_t n, maru_dev_release_fn release, void *ctx, void *memory,
+                     size_t bytes);
 /* After DEVICE_LOST: OK if the plugin says that the device can be opened again. */
 MARU_NODISCARD maru_status maru_dev_reset(maru_dev *dev);
 
@@ -84,10 +95,14 @@ MARU_NODISCARD maru_status maru_dev_buffer_alloc(maru_dev *dev, uint32_t kind, u
 /* Memory that the caller keeps valid until free; 64-byte-aligned. UNSUPPORTED where no memory kind can. */
 MARU_NODISCARD maru_status maru_dev_buffer_import_host(maru_dev *dev, void *pointer, uint64_t bytes, bool read_only,
                                                        maru_dev_buffer **out_buffer);
-/* A piece of a mappable file or memfd; `fd` stays the caller's. */
+/* A piece of a mappable file or memfd, wholly inside it; `fd` stays the caller's and may be closed. */
 MARU_NODISCARD maru_status maru_dev_buffer_import_fd(maru_dev *dev, int fd, uint64_t offset, uint64_t bytes,
                                                      bool read_only, maru_dev_buffer **out_buffer);
-/* SHAREABLE kinds: a descriptor (MARU_ABI_IMPORT_FD or _DMABUF) that is the caller's to close. */
+/*
+ * SHAREABLE kinds: a descriptor (`kind` MARU_ABI_IMPORT_FD or _DMABUF) that is
+ * the caller's to close, and where in it the buffer's bytes are. The memory
+ * lives as long as the buffer, an import of it or the descriptor.
+ */
 MARU_NODISCARD maru_status maru_dev_buffer_export(maru_dev_buffer *buffer, uint32_t kind,
                                                   maru_abi_external *out_external);
 /* No pending work uses it. Unmaps it first. Any thread. */

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/os_thread.h"
 #include "device/answer.h"
 #include "device/device.h"
 #include "device/plugin_impl.h"
@@ -26,6 +27,8 @@ struct maru_dev {
     atomic_bool lost;
     atomic_bool closed;
     atomic_int n_objects;
+    maru_mutex mutex;               // guards `retired`
+    struct maru_dev_retired *retired;  // memory that waits for the close of a lost device
 };
 
 struct maru_dev_queue {
@@ -106,6 +109,9 @@ MARU_NODISCARD maru_status maru_dev_gave_nothing(const maru_dev *dev, const char
 /* Counts an object, and the end of one: the last one of a closed device frees it. */
 void maru_dev_retain(maru_dev *dev);
 void maru_dev_release(maru_dev *dev);
+
+/* The device is closed: `is_clean` if the plugin has let go of all that was its. */
+void maru_dev_end_retired(maru_dev *dev, bool is_clean);
 
 /* Checks that the range lies in a buffer of `dev` and gives the ABI's form of it. */
 MARU_NODISCARD maru_status maru_dev_take_binding(const maru_dev *dev, const char *call, const maru_dev_binding *from,

@@ -13,6 +13,7 @@
 #include "device/device.h"
 #include "device/host.h"
 #include "device/loader.h"
+#include "device/packed.h"
 
 #include <maru/runtime.h>
 
@@ -36,7 +37,11 @@ maru_plugin *maru_runtime_device_plugin(maru_runtime *runtime, size_t index);
 MARU_NODISCARD maru_status maru_runtime_open_device(maru_runtime *runtime, size_t index, const char *options,
                                                     maru_dev **out_dev);
 
-const maru_allocator *maru_runtime_allocator(const maru_runtime *runtime);
+/* Zeroed host memory, `bytes` > 0: the embedder's allocator's if it gave one, else pages of the system. Any thread. */
+void *maru_runtime_alloc(maru_runtime *runtime, size_t bytes);
+void maru_runtime_free(maru_runtime *runtime, void *memory, size_t bytes);
+/* For packed.c. */
+maru_packed_cache *maru_runtime_packed(maru_runtime *runtime);
 /* "" when nothing is kept on disk. */
 const char *maru_runtime_cache_dir(const maru_runtime *runtime);
 /* On the runtime's pool or the embedder's. */

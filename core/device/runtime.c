@@ -36,6 +36,7 @@ struct maru_runtime {
     char *plugin_path;  // NULL: the default
     char *helper;       // maru-probe; NULL: not there, or not wanted
     bool probes_again;
+    maru_packed_cache packed;
     maru_mutex mutex;   // of loading
     atomic_bool loaded; // from then on, what follows is only read
     maru_arena arena;
@@ -390,9 +391,29 @@ const char *maru_runtime_refusal(maru_runtime *runtime, size_t index, const char
 
 /* ---- for the core ------------------------------------------------------------------ */
 
-const maru_allocator *maru_runtime_allocator(const maru_runtime *runtime)
+enum { MEMORY_ALIGN = 64 };  // what an import of a host pointer asks for
+
+void *maru_runtime_alloc(maru_runtime *runtime, size_t bytes)
 {
-    return &runtime->allocator;
+    const maru_allocator *allocator = &runtime->allocator;
+    if (allocator->alloc == maru_malloc_allocator.alloc)
+        return maru_os_pages_alloc(bytes);
+    void *memory = allocator->alloc(allocator->ctx, bytes, MEMORY_ALIGN);
+    return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+void maru_runtime_free(maru_runtime *runtime, void *memory, size_t bytes)
+{
+    const maru_allocator *allocator = &runtime->allocator;
+    if (allocator->alloc == maru_malloc_allocator.alloc)
+        maru_os_pages_free(memory, bytes);
+    else
+        allocator->free(allocator->ctx, memory);
+}
+
+maru_packed_cache *maru_runtime_packed(maru_runtime *runtime)
+{
+    return &runtime->packed;
 }
 
 const char *maru_runtime_cache_dir(const maru_runtime *runtime)

@@ -140,6 +140,8 @@ static maru_status write_constant(writer *w, const maru_value_record *v, uint32_
         .bytes = c->source.bytes,
         .data = c->source.data,
     };
+    if (w->part->contents)
+        memcpy(out.content_hash, &w->part->contents[v->source], sizeof out.content_hash);
     if (c->source.fd > 0) {
         const maru_abi_span span = {.fd = c->source.fd, .offset = c->source.offset, .bytes = c->source.bytes};
         MARU_TRY(maru_array_push(&w->spans, span));

@@ -7,6 +7,7 @@
 
 #include <maru/plugin_graph.h>
 
+#include "exec/content.h"
 #include "graph/graph.h"
 
 typedef struct maru_abi_graph_box {
@@ -27,6 +28,7 @@ typedef struct maru_abi_graph_part {
     size_t n_inputs;
     const maru_value *outputs;
     size_t n_outputs;
+    const maru_content_hash *contents;  // of the graph's constants, or NULL: they cross as not hashed
 } maru_abi_graph_part;
 
 MARU_NODISCARD maru_status maru_abi_graph_make(const maru_graph *graph, const maru_abi_graph_part *part,

@@ -6,26 +6,22 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/os.h"
 
 enum { IMPORT_ALIGN = 64 };
 
 maru_status maru_block_host(maru_block *out, maru_runtime *runtime, size_t bytes)
 {
-    const maru_allocator *allocator = maru_runtime_allocator(runtime);
-    *out = (maru_block){.bytes = bytes ? bytes : IMPORT_ALIGN, .owns_data = true};
-    if (allocator->alloc != maru_malloc_allocator.alloc) {
-        out->allocator = allocator;
-        out->data = allocator->alloc(allocator->ctx, out->bytes, IMPORT_ALIGN);
-        if (out->data)
-            memset(out->data, 0, out->bytes);
-    } else {
-        out->data = maru_os_pages_alloc(out->bytes);
-    }
+    *out = (maru_block){.bytes = bytes ? bytes : IMPORT_ALIGN, .runtime = runtime};
+    out->data = maru_runtime_alloc(runtime, out->bytes);
     if (out->data)
         return MARU_OK;
     *out = (maru_block){0};
     return maru_fail(MARU_RESOURCE_EXHAUSTED, "no memory for %zu bytes", bytes);
+}
+
+void maru_block_packed(maru_block *out, maru_runtime *runtime, maru_packed *packed, size_t bytes)
+{
+    *out = (maru_block){.data = maru_packed_data(packed), .bytes = bytes, .runtime = runtime, .packed = packed};
 }
 
 void maru_block_wrap(maru_block *out, const void *data, size_t bytes)
@@ -43,14 +39,39 @@ maru_status maru_block_device(maru_block *out, maru_dev *dev, uint32_t index, si
     return maru_dev_buffer_alloc(dev, kind, out->bytes, &out->on[index]);
 }
 
+static void free_memory(void *ctx, void *memory, size_t bytes)
+{
+    maru_runtime_free(ctx, memory, bytes);
+}
+
+static void put_packed(void *ctx, void *memory, size_t bytes)
+{
+    (void)bytes;
+    maru_packed_put(ctx, memory);
+}
+
+/* Devices that may still write to what they had imported. */
+static uint32_t find_holders(const maru_block *block, maru_dev **out_devs)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < MARU_PLAN_MAX_DEVICES; i++)
+        if (block->on[i] && block->on[i]->host && maru_dev_holds_memory(block->on[i]->dev))
+            out_devs[n++] = block->on[i]->dev;
+    return n;
+}
+
 void maru_block_fini(maru_block *block)
 {
+    maru_dev *holders[MARU_PLAN_MAX_DEVICES];
+    const maru_dev_release_fn release = block->packed ? put_packed : free_memory;
+    void *memory = block->packed ? (void *)block->packed : block->data;
+    const uint32_t n = block->runtime && memory ? find_holders(block, holders) : 0;
+    if (n)
+        maru_dev_retire(holders, n, release, block->runtime, memory, block->bytes);
     for (size_t i = 0; i < MARU_PLAN_MAX_DEVICES; i++)
         maru_dev_buffer_free(&block->on[i]);
-    if (block->owns_data && block->allocator)
-        block->allocator->free(block->allocator->ctx, block->data);
-    else if (block->owns_data)
-        maru_os_pages_free(block->data, block->bytes);
+    if (block->runtime && memory && n == 0)
+        release(block->runtime, memory, block->bytes);
     *block = (maru_block){0};
 }
 

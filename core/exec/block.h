@@ -15,8 +15,8 @@
 typedef struct maru_block {
     void *data;       // host memory, or NULL
     size_t bytes;
-    bool owns_data;
-    const maru_allocator *allocator;  // of owned data; NULL: pages of the system
+    maru_runtime *runtime;  // whose memory `data` is; NULL: somebody else's
+    maru_packed *packed;    // `data` is this one's
     maru_dev_buffer *on[MARU_PLAN_MAX_DEVICES];
 } maru_block;
 
@@ -24,8 +24,11 @@ typedef struct maru_block {
 MARU_NODISCARD maru_status maru_block_host(maru_block *out, maru_runtime *runtime, size_t bytes);
 /* Memory of the caller, which outlives the block. */
 void maru_block_wrap(maru_block *out, const void *data, size_t bytes);
+/* Takes a use of `packed`, `bytes` long, and gives it up at the end. */
+void maru_block_packed(maru_block *out, maru_runtime *runtime, maru_packed *packed, size_t bytes);
 /* Memory of device `index`, which the host can map. */
 MARU_NODISCARD maru_status maru_block_device(maru_block *out, maru_dev *dev, uint32_t index, size_t bytes);
+/* Memory that a lost device had imported is given back when that is closed. */
 void maru_block_fini(maru_block *block);
 
 /*

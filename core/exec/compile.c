@@ -60,26 +60,42 @@ static void drop_pages(const maru_constant_source *source)
     maru_os_map_drop(&map, 0, source->bytes);
 }
 
+/* What maru_packed_get needs to make a form that nobody has. */
+typedef struct packing {
+    maru_dev_program *program;
+    uint32_t index;  // of the constant, in the program's graph
+    const maru_constant_source *source;
+    uint64_t bytes;  // of the form
+} packing;
+
+static maru_status pack(void *ctx, void *memory)
+{
+    const packing *p = ctx;
+    MARU_TRY(maru_dev_program_pack(p->program, p->index, p->source->data, p->source->bytes, memory, p->bytes));
+    drop_pages(p->source);
+    return MARU_OK;
+}
+
+/* The form is in host memory, shared with other models; a device that computes elsewhere has a copy of its own. */
 static maru_status make_packed(maru_model *model, maru_model_constant *c, maru_dev_program *program, uint32_t index)
 {
     const maru_value_record *v = maru_graph_get(model->graph, c->value);
-    const maru_constant_source *source = &model->graph->constants.data[v->source].source;
-    maru_block host = {0};
-    MARU_TRY(maru_block_host(&host, model->runtime, c->bytes));
-    maru_status status = maru_dev_program_pack(program, index, source->data, source->bytes, host.data, c->bytes);
-    if (status == MARU_OK && !model->plan->devices[c->device].is_host_memory) {
-        status = maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes);
-        if (status == MARU_OK)
-            status = maru_block_write(&c->block, c->device, 0, host.data, c->bytes);
-        maru_block_fini(&host);
-    } else if (status == MARU_OK) {
-        c->block = host;
-    } else {
-        maru_block_fini(&host);
-    }
-    if (status == MARU_OK)
-        drop_pages(source);
-    return status;
+    const maru_content_hash *content = &model->contents[v->source];
+    maru_dev *dev = model->devices[c->device];
+    packing p = {program, index, &model->graph->constants.data[v->source].source, c->bytes};
+    const maru_packed_key key = {
+        .content = maru_content_is_known(content) ? content->digest : NULL,
+        .dev = dev,
+        .layout = c->layout,
+        .bytes = c->bytes,
+    };
+    maru_packed *packed = NULL;
+    MARU_TRY(maru_packed_get(model->runtime, &key, pack, &p, &packed));
+    maru_block_packed(&c->packed, model->runtime, packed, c->bytes);
+    if (model->plan->devices[c->device].is_host_memory)
+        return MARU_OK;
+    MARU_TRY(maru_block_device(&c->block, dev, c->device, c->bytes));
+    return maru_block_write(&c->block, c->device, 0, c->packed.data, c->bytes);
 }
 
 static maru_status bring_constant(maru_model *model, uint32_t unit, uint32_t index, const maru_abi_constant_use *use,
@@ -96,7 +112,8 @@ static maru_status bring_constant(maru_model *model, uint32_t unit, uint32_t ind
         MARU_TRY(add_constant(model, value, u->device, layout, bytes, &c));
         MARU_TRY(is_packed ? make_packed(model, c, model->units[unit].program, index) : make_plain(model, c));
     }
-    return maru_block_on(&c->block, model->devices[u->device], u->device, out);
+    maru_block *block = c->packed.data && !c->block.bytes ? &c->packed : &c->block;
+    return maru_block_on(block, model->devices[u->device], u->device, out);
 }
 
 maru_status maru_model_plain_constant(maru_model *model, maru_value value, uint32_t device, maru_dev_binding *out)
@@ -161,6 +178,7 @@ static maru_status compile_unit(maru_model *model, uint32_t unit, maru_numerics 
         .n_inputs = u->n_inputs,
         .outputs = u->outputs,
         .n_outputs = u->n_outputs,
+        .contents = model->contents,
     };
     maru_abi_graph_box box = {0};
     MARU_TRY(maru_abi_graph_make(model->graph, &part, &box));
@@ -179,8 +197,11 @@ maru_status maru_model_compile(maru_model *model, const maru_model_params *param
 {
     const size_t n = model->plan->units.count;
     model->units = maru_arena_alloc_array(&model->arena, n + 1, sizeof *model->units);
-    if (!model->units)
+    model->contents = maru_arena_alloc_array(&model->arena, model->graph->constants.count + 1,
+                                             sizeof *model->contents);
+    if (!model->units || !model->contents)
         return maru_fail_oom("a model");
+    maru_content_hash_all(model->graph, model->contents);
     for (uint32_t u = 0; u < n; u++) {
         const maru_unit *unit = &model->plan->units.data[u];
         maru_model_progress(params, "compile", u, n);

@@ -132,11 +132,15 @@ maru_status maru_model_create(maru_runtime *runtime, maru_graph **graph, const m
     return status;
 }
 
-static void close_device(maru_dev **dev)
+/* False where the device had to be given up: it may still read what it had imported. */
+static bool close_device(maru_dev **dev)
 {
-    // A child that lives on is our bug; the device is then given up rather than leaked open.
-    if (*dev && maru_dev_close(dev, false) != MARU_OK && maru_dev_close(dev, true) != MARU_OK)
-        maru_log(MARU_LOG_WARN, "closing a device: %s", maru_error_message());
+    if (!*dev || maru_dev_close(dev, false) == MARU_OK)
+        return true;
+    maru_log(MARU_LOG_WARN, "closing a device: %s", maru_error_message());
+    if (maru_dev_close(dev, true) != MARU_OK)
+        maru_log(MARU_LOG_WARN, "giving up a device: %s", maru_error_message());
+    return false;
 }
 
 void maru_model_destroy(maru_model **model)
@@ -148,13 +152,16 @@ void maru_model_destroy(maru_model **model)
         maru_dev_program_destroy(&m->units[u].program);
     for (size_t i = 0; i < m->constants.count; i++) {
         maru_block_fini(&m->constants.data[i]->block);
+        maru_block_fini(&m->constants.data[i]->packed);
         free(m->constants.data[i]);
     }
     maru_array_fini(&m->constants);
+    bool is_clean = true;
     for (uint32_t d = 0; d < m->n_devices; d++)
-        close_device(&m->devices[d]);
+        is_clean = close_device(&m->devices[d]) && is_clean;
     maru_plan_destroy(&m->plan);
-    maru_graph_destroy(&m->graph);
+    if (is_clean)
+        maru_graph_destroy(&m->graph); // else its constants stay mapped, for good
     maru_arena_fini(&m->arena);
     free(m);
     *model = NULL;

@@ -10,6 +10,7 @@
 
 #include "device/registry.h"
 #include "exec/block.h"
+#include "exec/content.h"
 #include "plan/plan.h"
 
 /* A unit of the plan as its device compiled it. */
@@ -27,7 +28,8 @@ typedef struct maru_model_constant {
     uint32_t device;
     uint32_t layout;  // 0: as it is
     uint64_t bytes;
-    maru_block block;
+    maru_block block;   // as it is, or a copy of the packed form in the device's memory
+    maru_block packed;  // the packed form in host memory, if it is one
 } maru_model_constant;
 
 /* Which input's dim gives a symbol its value. */
@@ -44,6 +46,7 @@ struct maru_model {
     uint32_t n_devices;
     maru_model_unit *units;
     MARU_ARRAY(maru_model_constant *) constants;
+    maru_content_hash *contents;  // per constant of the graph
     maru_symbol_source *symbols;
     maru_arena arena;
     atomic_int n_sessions;

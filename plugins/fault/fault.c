@@ -27,6 +27,39 @@ static maru_abi_status fault_alloc(maru_abi_device *device, uint32_t memory_kind
     return tpl_buffer_fns.alloc(device, memory_kind, bytes, out_buffer, error);
 }
 
+/* Accepts a list that will not start. */
+static maru_abi_status hold(fault_device *fault, const maru_abi_submit *submit, maru_abi_error *error)
+{
+    maru_abi_status status = MARU_ABI_OK;
+    pthread_mutex_lock(&fault->mutex);
+    if (submit->n_signals > FAULT_MAX_HELD - fault->n_held)
+        status = tpl_fail(error, MARU_ABI_RESOURCE_EXHAUSTED, "fault: too many lists are held");
+    for (uint32_t i = 0; status == MARU_ABI_OK && i < submit->n_signals; i++)
+        fault->held[fault->n_held++] = submit->signals[i];
+    pthread_mutex_unlock(&fault->mutex);
+    return status;
+}
+
+static maru_abi_status fault_discard(maru_abi_queue *queue, maru_abi_error *error)
+{
+    (void)error;
+    fault_device *fault = queue->device->user;
+    maru_abi_error reason = {.head = MARU_ABI_HEAD(maru_abi_error), .node = MARU_ABI_NO_INDEX};
+    tpl_fail(&reason, MARU_ABI_CANCELLED, "fault: discarded before it started");
+    pthread_mutex_lock(&fault->mutex);
+    for (uint32_t i = 0; i < fault->n_held; i++)
+        tpl_fence_fns.fail(fault->held[i].fence, &reason);
+    fault->n_held = 0;
+    pthread_mutex_unlock(&fault->mutex);
+    return MARU_ABI_OK;
+}
+
+static void fault_queue_destroy(maru_abi_queue *queue)
+{
+    (void)fault_discard(queue, NULL);
+    tpl_queue_fns.destroy(queue);
+}
+
 static maru_abi_status fault_submit(maru_abi_queue *queue, const maru_abi_submit *submit, maru_abi_error *error)
 {
     fault_device *fault = queue->device->user;
@@ -41,6 +74,8 @@ static maru_abi_status fault_submit(maru_abi_queue *queue, const maru_abi_submit
             error->scope = MARU_ABI_SCOPE_DEVICE;
         return MARU_ABI_DEVICE_LOST;
     }
+    if (fault->hold)
+        return hold(fault, submit, error);
     if (!fault->fence_never)
         return tpl_queue_fns.submit(queue, submit, error);
     maru_abi_submit silent = *submit;
@@ -64,7 +99,7 @@ static maru_abi_status fault_open(maru_abi_plugin *plugin, uint32_t index, const
                                   maru_abi_device **out_device, maru_abi_error *error)
 {
     const char *options = params->options ? params->options : "";
-    maru_abi_device_params plain = {.head = MARU_ABI_HEAD(maru_abi_device_params)};
+    maru_abi_device_params plain = {.head = MARU_ABI_HEAD(maru_abi_device_params), .flags = params->flags};
     fault_device *fault = plugin->host->alloc(plugin->host->ctx, sizeof *fault, 64);
     if (!fault)
         return tpl_fail(error, MARU_ABI_RESOURCE_EXHAUSTED, "no memory for a device");
@@ -75,6 +110,10 @@ static maru_abi_status fault_open(maru_abi_plugin *plugin, uint32_t index, const
     fault->wrong_numbers = fault_is_on(options, "wrong-numbers");
     fault->fence_never = fault_is_on(options, "fence-never");
     fault->unknown_status = fault_is_on(options, "unknown-status");
+    fault->hold = fault_is_on(options, "hold");
+    pthread_mutex_init(&fault->mutex, NULL);
+    fault->packed = fault_is_on(options, "packed");
+    fault->pack_fail = fault_number(options, "pack-fail", 0);
     fault_at(options, "open");
     maru_abi_status status = tpl_plugin_fns.device_open(plugin, index, &plain, out_device, error);
     if (status == MARU_ABI_OK)
@@ -89,8 +128,10 @@ static maru_abi_status fault_close(maru_abi_device *device, uint32_t abandon, ma
     const maru_abi_host *host = device->plugin->host;
     fault_device *fault = device->user;
     maru_abi_status status = tpl_plugin_fns.device_close(device, abandon, error);
-    if (status == MARU_ABI_OK)
+    if (status == MARU_ABI_OK) {
+        pthread_mutex_destroy(&fault->mutex);
         host->free(host->ctx, fault);
+    }
     return status;
 }
 
@@ -167,6 +208,10 @@ static void fill_tables(tables *t, const char *options)
     t->buffer_fns.alloc = fault_alloc;
     t->queue_fns = tpl_queue_fns;
     t->queue_fns.submit = fault_submit;
+    if (fault_is_on(options, "hold")) {
+        t->queue_fns.discard = fault_discard;
+        t->queue_fns.destroy = fault_queue_destroy;
+    }
     t->job_fns = tpl_job_fns;
     if (fault_is_on(options, "job-slow")) {
         t->job_fns.wait = slow_wait;

@@ -11,6 +11,7 @@
 #include "host_device.h"
 
 #include <maru/plugin_graph.h>
+#include <pthread.h>
 
 /* Whether `fault` is asked for, in MARU_FAULT of the environment ("a,b=2") or in `options` ("fault=a,b=2"; or NULL). */
 int fault_is_on(const char *options, const char *fault);
@@ -23,17 +24,26 @@ void fault_at(const char *options, const char *place);
 /* Sleeps for a millisecond. */
 void fault_nap(void);
 
+enum { FAULT_MAX_HELD = 16 };
+
 /* What a device was told to do wrong: maru_abi_device.user. */
 typedef struct fault_device {
     char options[256];
     long lost_after;   // submits; -1: never
     long alloc_fail;   // allocations that still succeed; -1: all
+    long pack_fail;    // packs that fail first
     atomic_long n_submits;
     atomic_long n_allocs;
+    atomic_long n_packs;
     atomic_int is_lost;
     int wrong_numbers;
     int fence_never;
     int unknown_status;
+    int hold;          // lists are accepted and do not start
+    pthread_mutex_t mutex;  // of what is held
+    uint32_t n_held;
+    maru_abi_point held[FAULT_MAX_HELD];  // what the lists that have not started would signal
+    int packed;        // constants are bound packed: as they are, and each pack is a line in the log
 } fault_device;
 
 extern const maru_abi_graph_fns fault_graph_fns;

@@ -216,7 +216,11 @@ static void fill_slots(maru_abi_program *p, const maru_abi_graph *graph)
     for (uint32_t i = 0; i < graph->outputs.count; i++)
         p->slots[*MARU_ABI_AT(uint32_t, graph->outputs, i)].binding = p->n_bound++;
     for (uint32_t c = 0; c < p->n_constants; c++) {
-        p->uses[c].how = MARU_ABI_CONSTANT_PLAIN;
+        const fault_device *fault = p->device->user;
+        const maru_abi_constant *constant = MARU_ABI_AT(maru_abi_constant, graph->constants, c);
+        p->uses[c].how = fault->packed ? MARU_ABI_CONSTANT_PACKED : MARU_ABI_CONSTANT_PLAIN;
+        p->uses[c].layout = 7;
+        p->uses[c].bytes = constant->bytes;
         for (uint32_t i = 0; i < p->n_slots; i++) {
             const maru_abi_value *value = value_at(graph, i);
             if (value->kind == MARU_ABI_VALUE_CONSTANT && value->source == c)
@@ -291,6 +295,19 @@ static maru_abi_status program_info(maru_abi_program *program, maru_abi_program_
     out_info->constants = (maru_abi_array){program->uses, program->n_constants, sizeof *program->uses};
     out_info->longest_ns = 0;
     out_info->needs_bind = 1;
+    return MARU_ABI_OK;
+}
+
+/* The layout is the dense one: what matters is who asks for it, and how often. */
+static maru_abi_status pack(maru_abi_program *program, uint32_t constant, const void *data, void *dst,
+                            maru_abi_error *error)
+{
+    fault_device *fault = program->device->user;
+    const maru_abi_host *host = program->device->plugin->host;
+    if (atomic_fetch_add(&fault->n_packs, 1) < fault->pack_fail)
+        return tpl_fail(error, MARU_ABI_UNAVAILABLE, "fault: not packed");
+    host->log(host->ctx, MARU_ABI_LOG_INFO, "packs a constant");
+    memcpy(dst, data, program->uses[constant].bytes);
     return MARU_ABI_OK;
 }
 
@@ -394,4 +411,5 @@ const maru_abi_graph_fns fault_graph_fns = {
     .program_info = program_info,
     .program_bind = program_bind,
     .bound_destroy = bound_destroy,
+    .pack = pack,
 };

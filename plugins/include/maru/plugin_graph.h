@@ -122,6 +122,12 @@ typedef struct maru_abi_span {
     uint64_t bytes;
 } maru_abi_span;
 
+/*
+ * content_hash is equal only for equal dtype, dims and bytes, in this process
+ * and while its files are: of bytes that lie in a file it may be a hash of which
+ * bytes of which state of which file they are, and none of the bytes. So
+ * different hashes say nothing, and it is no key of a cache on disk.
+ */
 typedef struct maru_abi_constant {
     uint8_t content_hash[32]; /* zero: not hashed, do not share */
     const char *name;

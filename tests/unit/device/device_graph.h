@@ -59,7 +59,7 @@ static inline void test_graph_init(test_graph *g, int with_exp)
         .exprs = {&g->expr, 1, sizeof g->expr},
         .dims = {g->dims, 2, sizeof g->dims[0]},
         .values = {g->values, with_exp ? 7u : 6u, sizeof g->values[0]},
-        .operands = {g->operands, 9, sizeof g->operands[0]},
+        .operands = {g->operands, with_exp ? 9u : 8u, sizeof g->operands[0]},
         .nodes = {g->nodes, with_exp ? 4u : 3u, sizeof g->nodes[0]},
         .constants = {&g->constant, 1, sizeof g->constant},
         .inputs = {g->inputs, 2, sizeof g->inputs[0]},
