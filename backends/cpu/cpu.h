@@ -29,13 +29,19 @@ enum {
     CPU_ISA_SVE = 1u << 14
 };
 
+enum {
+    CPU_MEMORY_OWN = 0,        // of the host's allocator
+    CPU_MEMORY_SHAREABLE = 1,  // of hidden files, for other devices and processes
+    CPU_N_MEMORY = 2
+};
+
 /* What was read about the machine, once, when somebody asked. */
 typedef struct cpu_facts {
     char name[128];
     char vendor[64];
     uint32_t isa;  // CPU_ISA_*
     uint64_t cache_bytes[3];
-    maru_abi_memory_kind memory;  // the one kind there is
+    maru_abi_memory_kind memory[CPU_N_MEMORY];
     uint32_t clock_mhz;
     const char *features[32];
     uint32_t n_features;
@@ -61,8 +67,14 @@ struct maru_abi_device {
 struct maru_abi_buffer {
     maru_abi_device *device;
     char *memory;
+    uint64_t bytes;
     int is_imported;
+    int fd;                   // of the shareable kind: its file; else -1
+    void *mapped;             // what to unmap, or NULL
+    uint64_t mapped_bytes;
 };
+
+#define CPU_IMPORT_READ_ONLY 1u  // bit 0 of an external's flags
 
 /* A job that is done when it is made: what take gives. */
 struct maru_abi_job {
@@ -124,6 +136,17 @@ maru_abi_status cpu_job_done(maru_abi_device *device, void *product, void (*drop
 maru_abi_status cpu_claim(maru_abi_device *device, const maru_abi_claim_request *request, maru_abi_job **out_job,
                           maru_abi_error *error);
 maru_abi_status cpu_claim_take(maru_abi_job *job, maru_abi_claims *out_claims, maru_abi_error *error);
+
+/* queue.c: a list with a command that is not known is refused before any of it runs. */
+maru_abi_status cpu_check_commands(const maru_abi_command *commands, uint32_t n_commands, maru_abi_error *error);
+maru_abi_device *cpu_queue_device(const maru_abi_queue *queue);
+
+/* record.c */
+maru_abi_status cpu_record(maru_abi_queue *queue, const maru_abi_command *commands, uint32_t n_commands,
+                           maru_abi_array rebindable, maru_abi_recording **out_recording, maru_abi_error *error);
+void cpu_recording_destroy(maru_abi_recording *recording);
+maru_abi_status cpu_replay(maru_abi_queue *queue, maru_abi_recording *recording, maru_abi_buffer *const *rebind,
+                           uint32_t n_rebind, const maru_abi_submit *waits_and_signals, maru_abi_error *error);
 
 /* run.c: no allocation, no lock. A failure names the node. */
 maru_abi_status cpu_run(const maru_abi_run *run, maru_abi_error *error);

@@ -56,7 +56,7 @@ static maru_abi_status device_info(maru_abi_plugin *plugin, uint32_t index, maru
         .kind = MARU_ABI_DEVICE_CPU,
         .numa_node = MARU_ABI_NO_INDEX,
         .caps = MARU_ABI_CAP_SYNCHRONOUS | MARU_ABI_CAP_PROFILE | MARU_ABI_CAP_HOST_SIGNAL |
-                MARU_ABI_CAP_UNIFIED_MEMORY | MARU_ABI_CAP_FP64,
+                MARU_ABI_CAP_UNIFIED_MEMORY | MARU_ABI_CAP_FP64 | MARU_ABI_CAP_RECORD,
         .name = facts->name,
         .vendor = facts->vendor,
         .driver = "cpu " CPU_VERSION,
@@ -65,7 +65,7 @@ static maru_abi_status device_info(maru_abi_plugin *plugin, uint32_t index, maru
         .cache_bytes = {facts->cache_bytes[0], facts->cache_bytes[1], facts->cache_bytes[2]},
         .address_bits = (uint32_t)(8 * sizeof(void *)),
         .n_queues = 64,
-        .memory_kinds = {&facts->memory, 1, sizeof facts->memory},
+        .memory_kinds = ARRAY(facts->memory),
         .storage_dtypes = cpu_dtypes(),
         .compute_types = ARRAY(compute_types),
         .features = {facts->features, facts->n_features, sizeof facts->features[0]},
@@ -157,9 +157,9 @@ static maru_abi_status device_close(maru_abi_device *device, uint32_t abandon, m
 static maru_abi_status mem_info(maru_abi_device *device, uint32_t memory_kind, maru_abi_mem_info *out,
                                 maru_abi_error *error)
 {
-    if (memory_kind != 0)
+    if (memory_kind >= CPU_N_MEMORY)
         return cpu_fail(error, MARU_ABI_NOT_FOUND, "there is no memory kind %u", memory_kind);
-    out->total_bytes = cpu_machine(device->plugin)->memory.total_bytes;
+    out->total_bytes = cpu_machine(device->plugin)->memory[memory_kind].total_bytes;
     out->free_bytes = 0;
     out->budget_bytes = 0;
 #ifdef _SC_AVPHYS_PAGES

@@ -136,12 +136,15 @@ void cpu_read_machine(cpu_facts *out)
     take_caches(out);
     long pages = sysconf(_SC_PHYS_PAGES);
     long page = sysconf(_SC_PAGESIZE);
-    out->memory = (maru_abi_memory_kind){
+    out->memory[CPU_MEMORY_OWN] = (maru_abi_memory_kind){
         .flags = MARU_ABI_MEM_DEVICE_LOCAL | MARU_ABI_MEM_HOST_VISIBLE | MARU_ABI_MEM_HOST_CACHED |
                  MARU_ABI_MEM_IMPORT_HOST,
         .total_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0,
         .alignment = 64,
     };
+    out->memory[CPU_MEMORY_SHAREABLE] = out->memory[CPU_MEMORY_OWN];
+    out->memory[CPU_MEMORY_SHAREABLE].flags =
+        MARU_ABI_MEM_HOST_VISIBLE | MARU_ABI_MEM_HOST_CACHED | MARU_ABI_MEM_SHAREABLE | MARU_ABI_MEM_IMPORT_FD;
 }
 
 const cpu_facts *cpu_machine(maru_abi_plugin *plugin)

@@ -62,11 +62,15 @@ static maru_abi_status run_command(const maru_abi_command *command, maru_abi_err
     return MARU_ABI_OK;
 }
 
-/* A list with a command that is not known is refused before any of it runs. */
-static maru_abi_status check_submit(const maru_abi_submit *submit, maru_abi_error *error)
+maru_abi_device *cpu_queue_device(const maru_abi_queue *queue)
 {
-    for (uint32_t i = 0; i < submit->n_commands; i++) {
-        const maru_abi_command *command = &submit->commands[i];
+    return queue->device;
+}
+
+maru_abi_status cpu_check_commands(const maru_abi_command *commands, uint32_t n_commands, maru_abi_error *error)
+{
+    for (uint32_t i = 0; i < n_commands; i++) {
+        const maru_abi_command *command = &commands[i];
         if (command->flags >> 32)
             return cpu_fail(error, MARU_ABI_UNSUPPORTED, "command %u has unknown flags 0x%llx", i,
                             (unsigned long long)command->flags);
@@ -105,7 +109,7 @@ static maru_abi_status run_list(maru_abi_queue *queue, const maru_abi_submit *su
 
 static maru_abi_status queue_submit(maru_abi_queue *queue, const maru_abi_submit *submit, maru_abi_error *error)
 {
-    maru_abi_status status = check_submit(submit, error);
+    maru_abi_status status = cpu_check_commands(submit->commands, submit->n_commands, error);
     if (status != MARU_ABI_OK)
         return status;
     maru_abi_error reason = {.head = MARU_ABI_HEAD(maru_abi_error), .node = MARU_ABI_NO_INDEX};
@@ -139,5 +143,8 @@ const maru_abi_queue_fns cpu_queue_fns = {
     .create = queue_create,
     .destroy = queue_destroy,
     .submit = queue_submit,
+    .record = cpu_record,
+    .recording_destroy = cpu_recording_destroy,
+    .replay = cpu_replay,
     .profile = queue_profile,
 };
