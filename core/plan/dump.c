@@ -102,6 +102,36 @@ static void dump_refusals(const maru_plan *plan, maru_str *out)
     }
 }
 
+static void print_nodes(const maru_plan *plan, const maru_plan_question *q, maru_str *out)
+{
+    for (uint32_t k = 0; k < q->n_nodes; k++)
+        maru_str_printf(out, "%s%s", k ? "+" : "", plan->graph->nodes.data[q->nodes[k]].op->name);
+}
+
+static void print_answer(const maru_plan_question *q, maru_str *out)
+{
+    if (q->n_claims)
+        maru_str_printf(out, "%u %s", q->n_claims, q->n_claims == 1 ? "set" : "sets");
+    if (*q->refusal)
+        maru_str_printf(out, "%srefused: %s", q->n_claims ? ", " : "", q->refusal);
+}
+
+static void dump_questions(const maru_plan *plan, maru_str *out)
+{
+    if (plan->questions.count == 0)
+        return;
+    maru_str_append(out, "\nasked again:\n");
+    for (size_t i = 0; i < plan->questions.count; i++) {
+        const maru_plan_question *q = &plan->questions.data[i];
+        const char *scope = plan->graph->nodes.data[q->nodes[q->n_nodes - 1]].scope;
+        maru_str_printf(out, "  round %u  %-10s ", q->round, plan->devices[q->device].id);
+        print_nodes(plan, q, out);
+        maru_str_printf(out, "%s%s%s, since %s: ", *scope ? " '" : "", scope, *scope ? "'" : "", q->why);
+        print_answer(q, out);
+        maru_str_append(out, "\n");
+    }
+}
+
 static void dump_memory(const maru_plan *plan, const maru_plan_binding *b, maru_str *out)
 {
     maru_str_append(out, "\nwith");
@@ -139,6 +169,7 @@ maru_status maru_plan_dump(const maru_plan *plan, const maru_plan_binding *bindi
     for (uint32_t i = 0; i < plan->steps.count; i++)
         dump_step(plan, binding, i, &out);
     dump_refusals(plan, &out);
+    dump_questions(plan, &out);
     if (binding)
         dump_memory(plan, binding, &out);
     return give(&out, out_text);
@@ -208,6 +239,27 @@ static void json_refusals(const maru_plan *plan, maru_str *out)
     }
 }
 
+static void json_questions(const maru_plan *plan, maru_str *out)
+{
+    for (size_t i = 0; i < plan->questions.count; i++) {
+        const maru_plan_question *q = &plan->questions.data[i];
+        maru_str nodes = {0};
+        print_nodes(plan, q, &nodes);
+        maru_str_printf(out, "%s\n    {\"round\": %u, ", i ? "," : "", q->round);
+        json_string(out, "device", plan->devices[q->device].id);
+        maru_str_append(out, ", ");
+        json_string(out, "op", maru_str_get(&nodes));
+        maru_str_append(out, ", ");
+        json_string(out, "scope", plan->graph->nodes.data[q->nodes[q->n_nodes - 1]].scope);
+        maru_str_append(out, ", ");
+        json_string(out, "since", q->why);
+        maru_str_printf(out, ", \"sets\": %u, ", q->n_claims);
+        json_string(out, "refused", q->refusal);
+        maru_str_append(out, "}");
+        maru_str_fini(&nodes);
+    }
+}
+
 maru_status maru_plan_json(const maru_plan *plan, const maru_plan_binding *binding, char **out_text)
 {
     *out_text = NULL;
@@ -230,6 +282,8 @@ maru_status maru_plan_json(const maru_plan *plan, const maru_plan_binding *bindi
         json_step(plan, binding, i, &out);
     maru_str_append(&out, "\n  ],\n  \"refused\": [");
     json_refusals(plan, &out);
+    maru_str_append(&out, "\n  ],\n  \"asked_again\": [");
+    json_questions(plan, &out);
     maru_str_append(&out, "\n  ]\n}\n");
     return give(&out, out_text);
 }

@@ -17,6 +17,8 @@ typedef struct placer {
     uint32_t *device;       // per node; MARU_PLAN_NONE: a view of something outside, or nobody's
     int64_t *cost;          // [node * n_devices + device]; -1: no claim
     uint32_t *single;       // [node * n_devices + device]: claim of that node alone, or MARU_PLAN_NONE
+    maru_plan_blocked elsewhere;  // sets of which some nodes run on other devices
+    maru_plan_blocked blocked;    // these, after those of which some nodes were taken
 } placer;
 
 static int64_t *cost_at(placer *p, uint32_t node, uint32_t device)
@@ -283,25 +285,42 @@ static maru_status add_unit(maru_plan *plan, const maru_plan_claim *c)
     return maru_array_push(&plan->units, unit);
 }
 
+/* Sets that could be taken and are worth it, the best first; those whose nodes run elsewhere are blocked. */
+static maru_status find_candidates(placer *p, candidate *list, size_t *out_n)
+{
+    for (size_t i = 0; i < p->request->n_claims; i++) {
+        if (p->request->claims[i].n_nodes < 2)
+            continue;
+        if (judge_set(p, i, &list[*out_n]))
+            *out_n += list[*out_n].saving >= 0;
+        else
+            MARU_TRY(maru_array_push(&p->elsewhere, i));
+    }
+    qsort(list, *out_n, sizeof *list, by_saving);
+    return MARU_OK;
+}
+
+static bool is_free(const maru_plan *plan, const maru_plan_claim *c)
+{
+    for (uint32_t k = 0; k < c->n_nodes; k++)
+        if (plan->places[c->nodes[k]].unit != MARU_PLAN_NONE)
+            return false;
+    return true;
+}
+
 static maru_status take_sets(placer *p)
 {
     candidate *list = calloc(p->request->n_claims + 1, sizeof *list);
     size_t n = 0;
     if (!list)
         return maru_fail_oom("placement");
-    for (size_t i = 0; i < p->request->n_claims; i++)
-        if (p->request->claims[i].n_nodes > 1 && judge_set(p, i, &list[n]))
-            n += list[n].saving >= 0;
-    qsort(list, n, sizeof *list, by_saving);
-    maru_status status = MARU_OK;
+    maru_status status = find_candidates(p, list, &n);
     for (size_t i = 0; status == MARU_OK && i < n; i++) {
         const maru_plan_claim *c = &p->request->claims[list[i].claim];
-        bool is_free = true;
-        for (uint32_t k = 0; k < c->n_nodes; k++)
-            is_free = is_free && p->plan->places[c->nodes[k]].unit == MARU_PLAN_NONE;
-        if (is_free)
-            status = add_unit(p->plan, c);
+        status = is_free(p->plan, c) ? add_unit(p->plan, c) : maru_array_push(&p->blocked, list[i].claim);
     }
+    for (size_t i = 0; status == MARU_OK && i < p->elsewhere.count; i++)
+        status = maru_array_push(&p->blocked, p->elsewhere.data[i]);
     free(list);
     return status;
 }
@@ -360,36 +379,66 @@ static maru_status apply_policy(placer *p)
     return MARU_OK;
 }
 
-static maru_status place_all(placer *p)
+static maru_status begin(placer *p, maru_plan *plan, const maru_plan_request *request)
+{
+    const size_t n = request->graph->nodes.count;
+    *p = (placer){.plan = plan, .request = request, .graph = request->graph};
+    p->typical = maru_plan_typical_exprs(request->graph);
+    p->device = malloc((n + 1) * sizeof *p->device);
+    p->cost = malloc((n * request->n_devices + 1) * sizeof *p->cost);
+    p->single = malloc((n * request->n_devices + 1) * sizeof *p->single);
+    if (!p->typical || !p->device || !p->cost || !p->single)
+        return maru_fail_oom("placement");
+    memset(p->device, 0xff, n * sizeof *p->device);
+    memset(p->cost, 0xff, n * request->n_devices * sizeof *p->cost);
+    memset(p->single, 0xff, n * request->n_devices * sizeof *p->single);
+    return MARU_OK;
+}
+
+static void end(placer *p)
+{
+    free(p->typical);
+    free(p->device);
+    free(p->cost);
+    free(p->single);
+    maru_array_fini(&p->elsewhere);
+    maru_array_fini(&p->blocked);
+}
+
+static maru_status place_sets(placer *p)
 {
     note_claims(p);
     MARU_TRY(first_pass(p));
     MARU_TRY(improve(p));
-    MARU_TRY(take_sets(p));
-    MARU_TRY(take_singles(p));
-    return apply_policy(p);
+    return take_sets(p);
+}
+
+maru_status maru_plan_place_sets(maru_plan *plan, const maru_plan_request *request, uint32_t *out_device,
+                                 maru_plan_blocked *out_blocked)
+{
+    placer p;
+    maru_status status = begin(&p, plan, request);
+    if (status == MARU_OK)
+        status = place_sets(&p);
+    if (status == MARU_OK) {
+        memcpy(out_device, p.device, request->graph->nodes.count * sizeof *out_device);
+        *out_blocked = p.blocked;
+        p.blocked = (maru_plan_blocked){0};
+    }
+    end(&p);
+    return status;
 }
 
 maru_status maru_plan_place(maru_plan *plan, const maru_plan_request *request)
 {
-    const size_t n = request->graph->nodes.count;
-    placer p = {.plan = plan, .request = request, .graph = request->graph};
-    p.typical = maru_plan_typical_exprs(request->graph);
-    p.device = malloc((n + 1) * sizeof *p.device);
-    p.cost = malloc((n * request->n_devices + 1) * sizeof *p.cost);
-    p.single = malloc((n * request->n_devices + 1) * sizeof *p.single);
-    maru_status status = MARU_OK;
-    if (p.typical && p.device && p.cost && p.single) {
-        memset(p.device, 0xff, n * sizeof *p.device);
-        memset(p.cost, 0xff, n * request->n_devices * sizeof *p.cost);
-        memset(p.single, 0xff, n * request->n_devices * sizeof *p.single);
-        status = place_all(&p);
-    } else {
-        status = maru_fail_oom("placement");
-    }
-    free(p.typical);
-    free(p.device);
-    free(p.cost);
-    free(p.single);
+    placer p;
+    maru_status status = begin(&p, plan, request);
+    if (status == MARU_OK)
+        status = place_sets(&p);
+    if (status == MARU_OK)
+        status = take_singles(&p);
+    if (status == MARU_OK)
+        status = apply_policy(&p);
+    end(&p);
     return status;
 }

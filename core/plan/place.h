@@ -9,6 +9,15 @@
 
 /* Picks a device for every node and the claims to take; fills plan->units (nodes only) and plan->places. */
 MARU_NODISCARD maru_status maru_plan_place(maru_plan *plan, const maru_plan_request *request);
+/* A set that fits, but not whole: some of its nodes are taken, or run elsewhere. */
+typedef MARU_ARRAY(size_t) maru_plan_blocked;
+/*
+ * The first half of maru_plan_place: devices and sets. `out_device` has room for
+ * every node (MARU_PLAN_NONE: nobody's); *out_blocked gets the claims that were
+ * blocked, the most useful first. For parts.c.
+ */
+MARU_NODISCARD maru_status maru_plan_place_sets(maru_plan *plan, const maru_plan_request *request,
+                                                uint32_t *out_device, maru_plan_blocked *out_blocked);
 /* Puts the units into an order that respects their values; dissolves sets that would wait for each other. */
 MARU_NODISCARD maru_status maru_plan_order(maru_plan *plan, const maru_plan_request *request);
 /* Operands of every unit: what it reads and writes from outside. */

@@ -37,6 +37,20 @@ static maru_status copy_refusals(maru_plan *plan, const maru_plan_request *reque
     return MARU_OK;
 }
 
+static maru_status copy_questions(maru_plan *plan, const maru_plan_request *request)
+{
+    for (size_t i = 0; i < request->n_questions; i++) {
+        maru_plan_question q = request->questions[i];
+        q.nodes = maru_arena_memdup(&plan->arena, q.nodes, q.n_nodes * sizeof *q.nodes);
+        q.why = maru_arena_strdup(&plan->arena, q.why);
+        q.refusal = maru_arena_strdup(&plan->arena, q.refusal);
+        if (!q.nodes || !q.why || !q.refusal)
+            return maru_fail_oom("a plan");
+        MARU_TRY(maru_array_push(&plan->questions, q));
+    }
+    return MARU_OK;
+}
+
 static maru_status check_claims(const maru_plan_request *request)
 {
     for (size_t i = 0; i < request->n_claims; i++) {
@@ -70,6 +84,7 @@ static maru_status make(maru_plan *plan, const maru_plan_request *request)
     const size_t n_nodes = request->graph->nodes.count;
     MARU_TRY(copy_devices(plan, request));
     MARU_TRY(copy_refusals(plan, request));
+    MARU_TRY(copy_questions(plan, request));
     MARU_TRY(check_claims(request));
     MARU_TRY(check_data_dependent(request->graph));
     plan->places = maru_arena_alloc_array(&plan->arena, n_nodes + 1, sizeof *plan->places);
@@ -111,6 +126,7 @@ void maru_plan_destroy(maru_plan **plan)
     maru_array_fini(&p->below);
     maru_array_fini(&p->shapes);
     maru_array_fini(&p->refusals);
+    maru_array_fini(&p->questions);
     maru_arena_fini(&p->arena);
     free(p);
     *plan = NULL;

@@ -9,7 +9,8 @@
  * device. The caller (core/exec, or a test with invented devices) drives it:
  *
  *     simplify ─► fold ─► [ ask devices for claims ─► decompose what all
- *     refused ]* ─► place ─► schedule ─► memory ─► plan
+ *     refused ]* ─► [ ask again about parts of sets ]* ─► place ─► schedule ─►
+ *     memory ─► plan
  *
  * A plan is made once per model and is a function of its symbols: sizes and
  * offsets are evaluated for each set of symbol values (maru_plan_bind).
@@ -51,6 +52,23 @@ typedef struct maru_plan_refusal {
     const char *text;
 } maru_plan_refusal;
 
+/*
+ * Sets are taken whole. Where one cannot be, because others took some of its
+ * nodes or they run elsewhere, its device is asked again about the rest, as a
+ * graph of its own; what it answers are claims like the others.
+ */
+#define MARU_PLAN_ROUNDS 3  // the first asks about the whole graph
+
+typedef struct maru_plan_question {
+    uint32_t round;            // 1 or 2
+    uint32_t device;
+    uint32_t n_nodes;
+    const uint32_t *nodes;     // ascending
+    const char *why;           // the set could not be taken whole
+    uint32_t n_claims;         // what the answer brought
+    const char *refusal;       // the first one of the answer, or ""
+} maru_plan_question;
+
 /* Strings and node lists are copied into the plan. */
 typedef struct maru_plan_request {
     const maru_graph *graph;           // outlives the plan
@@ -60,6 +78,8 @@ typedef struct maru_plan_request {
     size_t n_claims;
     const maru_plan_refusal *refusals;
     size_t n_refusals;
+    const maru_plan_question *questions;  // asked so far
+    size_t n_questions;
     maru_placement placement;
 } maru_plan_request;
 
@@ -151,6 +171,7 @@ typedef struct maru_plan {
     uint32_t *item_order;                // all items, those below before those above
     MARU_ARRAY(maru_value) shapes;       // per shape slot
     MARU_ARRAY(maru_plan_refusal) refusals;
+    MARU_ARRAY(maru_plan_question) questions;
     uint32_t n_fallback;         // nodes that left the asked devices
     uint32_t n_views;
 } maru_plan;
@@ -160,6 +181,21 @@ void maru_plan_destroy(maru_plan **plan);
 
 /* Node sets for which no asked device has a claim; what the caller decomposes next. Bits by node. */
 void maru_plan_unclaimed(const maru_plan_request *request, bool *out_unclaimed);
+
+/* Parts of sets to ask about next. */
+typedef struct maru_plan_parts {
+    maru_arena arena;                       // node lists and texts
+    MARU_ARRAY(maru_plan_question) list;    // convex, no node twice for one device; not asked before
+} maru_plan_parts;
+
+/* None where every set is taken whole or is not worth it, or no plan can be made at all. {0} before. */
+MARU_NODISCARD maru_status maru_plan_find_parts(const maru_plan_request *request, maru_plan_parts *out_parts);
+void maru_plan_parts_fini(maru_plan_parts *parts);
+
+/* What crosses the border of some nodes, as a graph of their own: neither constants nor shapes. free() both lists. */
+MARU_NODISCARD maru_status maru_plan_border(const maru_graph *graph, const uint32_t *nodes, size_t n_nodes,
+                                            maru_value **out_inputs, size_t *out_n_inputs, maru_value **out_outputs,
+                                            size_t *out_n_outputs);
 
 /* ---- binding ---- */
 

@@ -112,6 +112,19 @@ static void add_claim(answer *a, uint32_t first_node, uint32_t n_nodes)
     };
 }
 
+/* Whatever the host takes, it cannot take both. */
+static void claim_halves(answer *a, uint32_t n)
+{
+    const uint32_t middle = n / 2;
+    a->n_nodes = 0;
+    a->n_claims = 0;
+    for (uint32_t i = 0; i < n; i++)
+        a->nodes[a->n_nodes++] = i;
+    add_claim(a, 0, middle + 1);
+    if (middle > 0 && middle < n)
+        add_claim(a, middle, n - middle);
+}
+
 /* Each node alone, and all of them together where none is refused: single nodes and whole graphs are convex. */
 static maru_abi_status claim(maru_abi_device *device, const maru_abi_claim_request *request, maru_abi_job **out_job,
                              maru_abi_error *error)
@@ -129,7 +142,10 @@ static maru_abi_status claim(maru_abi_device *device, const maru_abi_claim_reque
         a->nodes[a->n_nodes] = i;
         add_claim(a, a->n_nodes++, 1);
     }
-    if (a->n_refusals == 0 && n > 1)
+    const fault_device *fault = device->user;
+    if (a->n_refusals == 0 && n > 0 && fault->halves)
+        claim_halves(a, n);
+    else if (a->n_refusals == 0 && n > 1)
         add_claim(a, 0, n);
     return tpl_job_done(host, a, NULL, out_job, error);
 }
