@@ -8,24 +8,6 @@
 #include "base/fail.h"
 #include "base/log.h"
 
-/* Anything below the graph's own precision has to be allowed by name; flags say what may be used on top. */
-static const maru_abi_numeric exact[] = {
-    {MARU_ABI_F64, MARU_ABI_F64, MARU_ABI_F64, 0},   {MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_F32, 0},
-    {MARU_ABI_F16, MARU_ABI_F16, MARU_ABI_F32, 0},   {MARU_ABI_BF16, MARU_ABI_BF16, MARU_ABI_F32, 0},
-};
-static const maru_abi_numeric fast[] = {
-    {MARU_ABI_F64, MARU_ABI_F64, MARU_ABI_F64, 0},
-    {MARU_ABI_F32, MARU_ABI_BF16, MARU_ABI_F32, MARU_ABI_NUMERIC_TF32},
-    {MARU_ABI_F16, MARU_ABI_BF16, MARU_ABI_F32, 0},
-    {MARU_ABI_BF16, MARU_ABI_BF16, MARU_ABI_F32, 0},
-};
-
-maru_abi_array maru_model_numerics(maru_numerics numerics)
-{
-    const maru_abi_numeric *list = numerics == MARU_NUMERICS_FAST ? fast : exact;
-    return (maru_abi_array){.data = list, .count = 4, .stride = sizeof *list};
-}
-
 void maru_model_progress(const maru_model_params *params, const char *phase, size_t done, size_t total)
 {
     if (params->progress)

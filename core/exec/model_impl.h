@@ -71,6 +71,8 @@ MARU_NODISCARD maru_status maru_model_plain_constant(maru_model *model, maru_val
 
 /* The numeric floors of a level of maru_numerics, as the ABI wants them. */
 maru_abi_array maru_model_numerics(maru_numerics numerics);
+/* Whether a claim's numeric class is at least what that level asks for its dtype. */
+bool maru_numeric_is_enough(maru_numerics numerics, const maru_abi_numeric *claim);
 void maru_model_progress(const maru_model_params *params, const char *phase, size_t done, size_t total);
 
 #endif

@@ -101,7 +101,7 @@ static const char *why_not(const finder *f, const maru_plan_claim *c)
         return maru_arena_printf(&f->out->arena, "%s of its set of %u runs on %s", op, c->n_nodes,
                                  f->request->devices[f->device[node]].id);
     }
-    return "";
+    return maru_arena_printf(&f->out->arena, "its set of %u waits for other nodes halfway", c->n_nodes);
 }
 
 static maru_status add_part(finder *f, const maru_plan_claim *c, uint32_t n)

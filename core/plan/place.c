@@ -17,7 +17,8 @@ typedef struct placer {
     uint32_t *device;       // per node; MARU_PLAN_NONE: a view of something outside, or nobody's
     int64_t *cost;          // [node * n_devices + device]; -1: no claim
     uint32_t *single;       // [node * n_devices + device]: claim of that node alone, or MARU_PLAN_NONE
-    maru_plan_blocked elsewhere;  // sets of which some nodes run on other devices
+    uint8_t *marks;         // per node: scratch of is_convex
+    maru_plan_blocked elsewhere;  // sets of which some nodes run on other devices, or that are not convex
     maru_plan_blocked blocked;    // these, after those of which some nodes were taken
 } placer;
 
@@ -285,13 +286,38 @@ static maru_status add_unit(maru_plan *plan, const maru_plan_claim *c)
     return maru_array_push(&plan->units, unit);
 }
 
+enum { IN_SET = 1, AFTER_SET = 2 };
+
+/* Whether no path leaves the set and comes back to it. A plugin that was not shown every node cannot know. */
+static bool is_convex(placer *p, const maru_plan_claim *c)
+{
+    const uint32_t first = c->nodes[0];
+    const uint32_t last = c->nodes[c->n_nodes - 1];
+    memset(p->marks + first, 0, last - first + 1);
+    for (uint32_t k = 0; k < c->n_nodes; k++)
+        p->marks[c->nodes[k]] = IN_SET;
+    for (uint32_t n = first; n <= last; n++) {
+        const maru_node_record *node = &p->graph->nodes.data[n];
+        for (uint32_t i = 0; i < node->n_inputs; i++) {
+            const maru_value_record *v = maru_graph_get(p->graph, node->inputs[i]);
+            if (node->inputs[i] == MARU_NO_VALUE || v->kind != MARU_VALUE_NODE || v->source < first)
+                continue;
+            if (p->marks[n] == IN_SET && p->marks[v->source] == AFTER_SET)
+                return false;
+            if (p->marks[n] != IN_SET && p->marks[v->source])
+                p->marks[n] = AFTER_SET;
+        }
+    }
+    return true;
+}
+
 /* Sets that could be taken and are worth it, the best first; those whose nodes run elsewhere are blocked. */
 static maru_status find_candidates(placer *p, candidate *list, size_t *out_n)
 {
     for (size_t i = 0; i < p->request->n_claims; i++) {
         if (p->request->claims[i].n_nodes < 2)
             continue;
-        if (judge_set(p, i, &list[*out_n]))
+        if (is_convex(p, &p->request->claims[i]) && judge_set(p, i, &list[*out_n]))
             *out_n += list[*out_n].saving >= 0;
         else
             MARU_TRY(maru_array_push(&p->elsewhere, i));
@@ -387,7 +413,8 @@ static maru_status begin(placer *p, maru_plan *plan, const maru_plan_request *re
     p->device = malloc((n + 1) * sizeof *p->device);
     p->cost = malloc((n * request->n_devices + 1) * sizeof *p->cost);
     p->single = malloc((n * request->n_devices + 1) * sizeof *p->single);
-    if (!p->typical || !p->device || !p->cost || !p->single)
+    p->marks = calloc(n + 1, sizeof *p->marks);
+    if (!p->typical || !p->device || !p->cost || !p->single || !p->marks)
         return maru_fail_oom("placement");
     memset(p->device, 0xff, n * sizeof *p->device);
     memset(p->cost, 0xff, n * request->n_devices * sizeof *p->cost);
@@ -401,6 +428,7 @@ static void end(placer *p)
     free(p->device);
     free(p->cost);
     free(p->single);
+    free(p->marks);
     maru_array_fini(&p->elsewhere);
     maru_array_fini(&p->blocked);
 }

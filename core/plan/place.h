@@ -9,7 +9,7 @@
 
 /* Picks a device for every node and the claims to take; fills plan->units (nodes only) and plan->places. */
 MARU_NODISCARD maru_status maru_plan_place(maru_plan *plan, const maru_plan_request *request);
-/* A set that fits, but not whole: some of its nodes are taken, or run elsewhere. */
+/* Sets that cannot be taken whole: some of the nodes are taken, or run elsewhere, or wait for others halfway. */
 typedef MARU_ARRAY(size_t) maru_plan_blocked;
 /*
  * The first half of maru_plan_place: devices and sets. `out_device` has room for

@@ -110,6 +110,8 @@ static maru_abi_status fault_open(maru_abi_plugin *plugin, uint32_t index, const
     fault->wrong_numbers = fault_is_on(options, "wrong-numbers");
     fault->fence_never = fault_is_on(options, "fence-never");
     fault->unknown_status = fault_is_on(options, "unknown-status");
+    fault->bf16 = fault_is_on(options, "bf16");
+    fault->bad_claim = fault_number(options, "bad-claim", -1);
     fault->halves = fault_is_on(options, "halves");
     fault->hold = fault_is_on(options, "hold");
     pthread_mutex_init(&fault->mutex, NULL);

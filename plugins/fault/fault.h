@@ -43,6 +43,8 @@ typedef struct fault_device {
     pthread_mutex_t mutex;  // of what is held
     uint32_t n_held;
     maru_abi_point held[FAULT_MAX_HELD];  // what the lists that have not started would signal
+    int bf16;          // claims say that they compute in bf16
+    long bad_claim;    // which lie a claim tells; -1: none
     int halves;        // claims are two sets that share a node
     int packed;        // constants are bound packed: as they are, and each pack is a line in the log
 } fault_device;

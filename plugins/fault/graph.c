@@ -112,6 +112,27 @@ static void add_claim(answer *a, uint32_t first_node, uint32_t n_nodes)
     };
 }
 
+/* There is always room: the arrays are one longer than what is true. */
+static void lie(answer *a, uint32_t n, long which)
+{
+    maru_abi_claim *last = &a->claims[a->n_claims - 1];
+    if (which == 0)
+        a->nodes[last->first_node] = n;
+    if (which == 1)
+        a->nodes[a->n_nodes++] = a->nodes[last->first_node];
+    last->n_nodes += which == 1;
+    if (which == 2)
+        a->n_claims--;
+    if (which == 3)
+        last->first_cost = 1000;
+    last->n_rules = which == 4;
+    last->n_layouts = which == 5;
+    if (which == 6)
+        last->flags |= 1ull << 40;
+    if (which == 7)
+        a->refusals[a->n_refusals++] = (maru_abi_refusal){n, MARU_ABI_REFUSE_OTHER, "not there"};
+}
+
 /* Whatever the host takes, it cannot take both. */
 static void claim_halves(answer *a, uint32_t n)
 {
@@ -145,8 +166,12 @@ static maru_abi_status claim(maru_abi_device *device, const maru_abi_claim_reque
     const fault_device *fault = device->user;
     if (a->n_refusals == 0 && n > 0 && fault->halves)
         claim_halves(a, n);
-    else if (a->n_refusals == 0 && n > 1)
+    else if (a->n_refusals == 0 && n > 1 && fault->bad_claim < 0)
         add_claim(a, 0, n);
+    for (uint32_t i = 0; fault->bf16 && i < a->n_claims; i++)
+        a->claims[i].numeric.compute = MARU_ABI_BF16;
+    if (fault->bad_claim >= 0 && a->n_claims > 0)
+        lie(a, n, fault->bad_claim);
     return tpl_job_done(host, a, NULL, out_job, error);
 }
 
@@ -156,6 +181,10 @@ static maru_abi_status claim_take(maru_abi_job *job, maru_abi_claims *out_claims
     const answer *a = job->product;
     out_claims->claims = (maru_abi_array){a->claims, a->n_claims, sizeof *a->claims};
     out_claims->nodes = (maru_abi_array){a->nodes, a->n_nodes, sizeof *a->nodes};
+    static const maru_abi_symbol_rule rule = {.symbol = 77};
+    static const maru_abi_layout_wish wish = {.value = 7777};
+    out_claims->rules = (maru_abi_array){&rule, 1, sizeof rule};
+    out_claims->layouts = (maru_abi_array){&wish, 1, sizeof wish};
     out_claims->numbers = (maru_abi_array){a->numbers, a->n_numbers, sizeof *a->numbers};
     out_claims->refusals = (maru_abi_array){a->refusals, a->n_refusals, sizeof *a->refusals};
     return MARU_ABI_OK;

@@ -51,6 +51,34 @@ static void test_claims(void **state)
     close_dev(&f);
 }
 
+/* What a plugin answers is checked before anything is made of it. */
+static void test_bad_claims(void **state)
+{
+    (void)state;
+    static const struct {
+        maru_status status;
+        const char *text;
+    } lies[] = {
+        {MARU_INTERNAL, "claim 2: node 3 is out of range"},   {MARU_INTERNAL, "claim 2: node 2 stands there twice"},
+        {MARU_INTERNAL, "node 2 is neither claimed nor refused"}, {MARU_INTERNAL, "first cost 1000 is out of range"},
+        {MARU_INTERNAL, "symbol 77 is out of range"},         {MARU_INTERNAL, "value 7777 is out of range"},
+        {MARU_UNSUPPORTED, "flags 0x10000000001"},            {MARU_INTERNAL, "refusal 0: node 3 is out of range"},
+    };
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        fixture f;
+        test_graph g;
+        maru_dev_claims *claims = NULL;
+        char options[32];
+        snprintf(options, sizeof options, "fault=bad-claim=%zu", i);
+        open_dev(&f, options);
+        test_graph_init(&g, 0);
+        maru_abi_claim_request request = {.graph = &g.graph, .samples = {&two, 1, 8}, .n_samples = 1};
+        assert_fails(maru_dev_claim(f.dev, &request, NULL, &claims), lies[i].status, lies[i].text);
+        assert_null(claims);
+        close_dev(&f);
+    }
+}
+
 typedef struct {
     maru_dev_program *program;
     maru_dev_bound *bound;
@@ -229,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_bad_claims),
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_wrong_runs),
         cmocka_unit_test(test_wrong_calls),

@@ -7,6 +7,7 @@
 
 #include <maru/session.h>
 
+#include "exec/model_impl.h"
 #include "graph/graph.h"
 
 enum { N = 4 };
@@ -17,7 +18,7 @@ typedef struct fixture {
     char *plan;
 } fixture;
 
-static void open_fixture(fixture *f, maru_graph *graph, const char *device, const char *options)
+static maru_status try_fixture(fixture *f, maru_graph *graph, const maru_model_params *params)
 {
     const char *build = getenv("MARU_BUILD_ROOT");
     char path[8192];
@@ -25,11 +26,18 @@ static void open_fixture(fixture *f, maru_graph *graph, const char *device, cons
     snprintf(path, sizeof path, "%s/plugins/fault/fault.so:%s/backends/cpu/cpu.so", build ? build : ".",
              build ? build : ".");
     const maru_runtime_params runtime = {.plugin_path = path, .skip_probe = 1};
+    assert_ok(maru_runtime_create(&runtime, &f->runtime));
+    maru_status status = maru_model_create(f->runtime, &graph, params, &f->model);
+    if (status == MARU_OK)
+        assert_ok(maru_model_plan(f->model, MARU_PLAN_TEXT, NULL, &f->plan));
+    return status;
+}
+
+static void open_fixture(fixture *f, maru_graph *graph, const char *device, const char *options)
+{
     const maru_model_params params = {.devices = device, .device_options = options, .placement = MARU_PLACE_FREE,
                                       .no_fuse = 1};
-    assert_ok(maru_runtime_create(&runtime, &f->runtime));
-    assert_ok(maru_model_create(f->runtime, &graph, &params, &f->model));
-    assert_ok(maru_model_plan(f->model, MARU_PLAN_TEXT, NULL, &f->plan));
+    assert_ok(try_fixture(f, graph, &params));
 }
 
 static void close_fixture(fixture *f)
@@ -204,6 +212,98 @@ static void a_taken_composite_stays_whole(void **state)
     close_fixture(&f);
 }
 
+/* ---- what is shown ---- */
+
+/* y = sin(x + x) + (x + x). */
+static const char sine[] = "maru 1 \"sine\"\n"
+                           "%1 = input \"x\" f32[4]\n"
+                           "%2 = Add(%1, %1)\n"
+                           "%3 = Sin(%2)\n"
+                           "%4 = Add(%3, %2)\n"
+                           "output \"y\" %4\n";
+
+static void check_sine(const fixture *f)
+{
+    static const float want[N] = {2.9092974f, 3.2431975f, 5.7205845f, 8.989358f};
+    float y[N];
+    run(f, y);
+    for (int i = 0; i < N; i++)
+        assert_true(y[i] > want[i] * 0.99999f && y[i] < want[i] * 1.00001f);
+}
+
+/* The plugin claims both sums as one set: it has not seen what is between them, and the host has. */
+static void nothing_newer_than_the_manifest_is_shown(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, read_graph(sine), "fault:0", NULL);
+    expect(&f, "  fault:0    Sin: Sin is of opset 22, plugin 'fault' knows up to 21\n");
+    expect_not(&f, "only Add, Mul and Relu are known");
+    expect(&f, "fault:0    asked, 2 programs\n");
+    expect(&f, "cpu:0      fallback, 1 programs\n");
+    check_sine(&f);
+    close_fixture(&f);
+    open_fixture(&f, read_graph(sine), "fault:0", "fault=halves");
+    expect(&f, "  round 1  fault:0    Add, since its set of 2 waits for other nodes halfway: 1 set\n");
+    expect(&f, "fault:0    asked, 2 programs\n");
+    check_sine(&f);
+    close_fixture(&f);
+}
+
+/* ---- numerics ---- */
+
+static void a_claim_below_the_floor_is_shown_and_not_taken(void **state)
+{
+    (void)state;
+    fixture f;
+    maru_model_params params = {.devices = "fault:0", .device_options = "fault=bf16", .placement = MARU_PLACE_STRICT};
+    open_fixture(&f, sums(3), "fault:0", "fault=bf16");
+    expect(&f, "  fault:0    Add: would run in bf16/f32: allow it with numerics=fast\n");
+    expect(&f, "fault:0    asked, 0 programs\n");
+    check_sums(&f, 3);
+    close_fixture(&f);
+    assert_fails(try_fixture(&f, sums(3), &params), MARU_UNSUPPORTED, "allow it with numerics=fast");
+    close_fixture(&f);
+    params.numerics = MARU_NUMERICS_FAST;
+    assert_ok(try_fixture(&f, sums(3), &params));
+    expect(&f, "fault:0    asked, 1 programs\n");
+    close_fixture(&f);
+}
+
+/* A claim says what it computes in; what that is worth depends on what was asked for. */
+static void numeric_classes_are_compared(void **state)
+{
+    (void)state;
+    static const struct {
+        maru_abi_numeric claim;
+        bool usual;
+        bool fast;
+    } cases[] = {
+        {{MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_NUMERIC_DETERMINISTIC}, true, true},
+        {{MARU_ABI_F32, MARU_ABI_F64, MARU_ABI_F64, 0}, true, true},
+        {{MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_F16, 0}, false, false},
+        {{MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_NUMERIC_TF32}, false, true},
+        {{MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_F32, MARU_ABI_NUMERIC_FAST_MATH}, false, false},
+        {{MARU_ABI_F32, MARU_ABI_BF16, MARU_ABI_F32, 0}, false, true},
+        {{MARU_ABI_F32, MARU_ABI_F16, MARU_ABI_F32, 0}, false, false}, // less range than bf16
+        {{MARU_ABI_F16, MARU_ABI_F16, MARU_ABI_F32, 0}, true, true},
+        {{MARU_ABI_F16, MARU_ABI_F32, MARU_ABI_F32, 0}, true, true},
+        {{MARU_ABI_F16, MARU_ABI_F16, MARU_ABI_F16, 0}, false, false},
+        {{MARU_ABI_F64, MARU_ABI_F64, MARU_ABI_F64, 0}, true, true},
+        {{MARU_ABI_F64, MARU_ABI_F32, MARU_ABI_F64, 0}, false, false},
+        {{MARU_ABI_F8E5M2, MARU_ABI_F8E5M2, MARU_ABI_F32, 0}, true, true},
+        {{MARU_ABI_I64, MARU_ABI_I64, MARU_ABI_I64, 0}, true, true},
+        {{0, 0, 0, 0}, true, true},
+        {{MARU_ABI_F32, 999, MARU_ABI_F32, 0}, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (maru_numeric_is_enough(MARU_NUMERICS_DEFAULT, &cases[i].claim) != cases[i].usual ||
+            maru_numeric_is_enough(MARU_NUMERICS_EXACT, &cases[i].claim) != cases[i].usual ||
+            maru_numeric_is_enough(MARU_NUMERICS_FAST, &cases[i].claim) != cases[i].fast)
+            fail_msg("case %zu", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +312,9 @@ int main(void)
         cmocka_unit_test(sets_that_fit_are_not_asked_about),
         cmocka_unit_test(a_refused_composite_is_shown_one_level_simpler),
         cmocka_unit_test(a_taken_composite_stays_whole),
+        cmocka_unit_test(nothing_newer_than_the_manifest_is_shown),
+        cmocka_unit_test(a_claim_below_the_floor_is_shown_and_not_taken),
+        cmocka_unit_test(numeric_classes_are_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
