@@ -89,7 +89,7 @@ static maru_status submit(maru_session *s, const maru_piece *piece, int64_t dead
         return MARU_OK;
     const maru_dev_point signal = {s->fences[d], ++s->fence_values[d]};
     MARU_TRY(maru_dev_queue_submit(s->queues[d], piece->list, NULL, 0, &signal, 1, timestamps));
-    return maru_dev_fence_wait(s->fences[d], s->fence_values[d], deadline);
+    return maru_session_wait(s, d, deadline);
 }
 
 /* ---- tracing ---- */
@@ -178,6 +178,7 @@ maru_status maru_session_run(maru_session *session, const maru_run_params *param
     const int64_t deadline = deadline_of(params);
     maru_bound_run *run = NULL;
     atomic_store_explicit(&session->is_cancelled, false, memory_order_relaxed);
+    MARU_TRY(maru_session_settle(session, deadline));
     MARU_TRY(maru_session_solve_symbols(session));
     MARU_TRY(maru_session_bind(session, &run));
     MARU_TRY(follow_memory(session, run));

@@ -68,6 +68,11 @@ void maru_session_destroy(maru_session **session)
     if (!s)
         return;
     maru_session_join(s);
+    maru_session_end_pending(s);
+    for (uint32_t d = 0; d < s->model->n_devices; d++) {
+        maru_dev_queue_destroy(&s->queues[d]);
+        maru_dev_fence_destroy(&s->fences[d]);
+    }
     for (size_t i = 0; i < MARU_SESSION_MAX_BOUND; i++)
         maru_bound_run_destroy(&s->bound[i]);
     for (size_t i = 0; s->states && i < s->model->graph->states.count; i++)
@@ -80,11 +85,8 @@ void maru_session_destroy(maru_session **session)
         maru_block_fini(&s->outputs[i].own);
         maru_block_fini(&s->outputs[i].bound);
     }
-    for (uint32_t d = 0; d < s->model->n_devices; d++) {
+    for (uint32_t d = 0; d < s->model->n_devices; d++)
         maru_block_fini(&s->arenas[d]);
-        maru_dev_fence_destroy(&s->fences[d]);
-        maru_dev_queue_destroy(&s->queues[d]);
-    }
     free(s->states);
     free(s->inputs);
     free(s->outputs);
@@ -173,6 +175,7 @@ static maru_status check_input(const maru_session *s, const maru_session_input *
 maru_status maru_session_set_input(maru_session *session, const char *name, const maru_tensor *tensor)
 {
     uint32_t index = 0;
+    MARU_TRY(maru_session_check_idle(session));
     MARU_TRY(find_input(session, name, &index));
     maru_session_input *in = &session->inputs[index];
     MARU_TRY(check_input(session, in, tensor));
@@ -257,6 +260,7 @@ maru_status maru_session_solve_symbols(maru_session *session)
 maru_status maru_session_bind_output(maru_session *session, const char *name, void *data, size_t bytes)
 {
     uint32_t index = 0;
+    MARU_TRY(maru_session_check_idle(session));
     MARU_TRY(find_output(session, name, &index));
     maru_session_output *out = &session->outputs[index];
     if ((uintptr_t)data % 64 != 0)
@@ -319,6 +323,7 @@ static uint32_t state_device(const maru_session *s, uint32_t index)
 
 maru_status maru_session_reset(maru_session *session)
 {
+    MARU_TRY(maru_session_check_idle(session));
     for (uint32_t i = 0; i < session->model->graph->states.count; i++) {
         maru_block *block = &session->states[i];
         if (block->data) {
@@ -339,6 +344,7 @@ maru_status maru_session_get_state(maru_session *session, const char *name, maru
 {
     uint32_t index = 0;
     *out_tensor = (maru_tensor){0};
+    MARU_TRY(maru_session_check_idle(session));
     MARU_TRY(find_state(session, name, &index));
     const maru_value_record *v = maru_graph_get(session->model->graph, session->model->graph->states.data[index].input);
     MARU_TRY(maru_tensor_create(v->dtype, v->dims, v->rank, out_tensor));
@@ -352,6 +358,7 @@ maru_status maru_session_get_state(maru_session *session, const char *name, maru
 maru_status maru_session_set_state(maru_session *session, const char *name, const maru_tensor *tensor)
 {
     uint32_t index = 0;
+    MARU_TRY(maru_session_check_idle(session));
     MARU_TRY(find_state(session, name, &index));
     const maru_value_record *v = maru_graph_get(session->model->graph, session->model->graph->states.data[index].input);
     if (tensor->dtype != v->dtype || tensor->rank != v->rank ||

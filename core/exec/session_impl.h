@@ -83,6 +83,7 @@ struct maru_session {
     maru_dev_queue *queues[MARU_PLAN_MAX_DEVICES];
     maru_dev_fence *fences[MARU_PLAN_MAX_DEVICES];
     uint64_t fence_values[MARU_PLAN_MAX_DEVICES];
+    bool is_pending[MARU_PLAN_MAX_DEVICES];  // a run did not wait for its last list
     maru_block arenas[MARU_PLAN_MAX_DEVICES];
     maru_block *states;         // per state
     maru_session_input *inputs;
@@ -110,6 +111,14 @@ void maru_session_drop_lists(maru_session *session);
 MARU_NODISCARD maru_status maru_session_locate(maru_session *session, maru_bound_run *run, maru_storage storage,
                                                maru_value value, maru_block **out_block, uint64_t *out_offset,
                                                uint64_t *out_bytes);
+/* Waits for what was submitted last on device `d`; after a failure the device has another fence. */
+MARU_NODISCARD maru_status maru_session_wait(maru_session *session, uint32_t d, int64_t deadline);
+/* Waits for lists that earlier runs did not wait out: DEADLINE_EXCEEDED while one has not ended. */
+MARU_NODISCARD maru_status maru_session_settle(maru_session *session, int64_t deadline);
+/* FAILED_PRECONDITION while one has not ended. */
+MARU_NODISCARD maru_status maru_session_check_idle(maru_session *session);
+/* Discards them and waits a while; a device that does not end them is lost. */
+void maru_session_end_pending(maru_session *session);
 /* Waits for the end of a run_async and forgets it. */
 void maru_session_join(maru_session *session);
 maru_block *maru_session_input_block(maru_session *session, uint32_t index);

@@ -64,7 +64,7 @@ typedef struct maru_trace_event {
 typedef void (*maru_trace_fn)(void *ctx, const maru_trace_event *event);
 
 typedef struct maru_run_params {
-    int64_t timeout_ns;         // 0: none
+    int64_t timeout_ns;         // 0: none; what a device still works on then, the next run waits for first
     maru_trace_fn trace;        // NULL: no timing is taken
     void *trace_ctx;
 } maru_run_params;

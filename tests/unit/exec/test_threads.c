@@ -3,6 +3,8 @@
 
 /* Several sessions at once, runs that call back, cancel, deadline, trace, and devices that fail. */
 
+#define _POSIX_C_SOURCE 200809L // setenv
+
 #include "unit.h"
 
 #include <maru/session.h>
@@ -217,7 +219,66 @@ static void a_hung_device_is_waited_for_no_longer_than_asked(void **state)
     const maru_run_params params = {.timeout_ns = 20000000};
     open_fixture(&f, &runtime, &model, chain);
     assert_int_equal(maru_session_run(f.session, &params), MARU_DEADLINE_EXCEEDED);
+    maru_session_destroy(&f.session);  // waits a while, and then gives up on the device
+    assert_fails(maru_session_create(f.model, &f.session), MARU_DEVICE_LOST, "the device was lost");
     close_fixture(&f);
+}
+
+/* A list that was not waited out keeps what it uses: the session takes no new inputs, and waits before it goes. */
+static void work_that_was_not_waited_for_is_still_there(void **state)
+{
+    (void)state;
+    static const int64_t dims[1] = {4};
+    const char *build = getenv("MARU_BUILD_ROOT");
+    char path[4096];
+    float other[4] = {0};
+    maru_tensor tensor = {0};
+    fixture f = {0};
+    snprintf(path, sizeof path, "%s/plugins/fault/fault.so", build ? build : ".");
+    setenv("MARU_FAULT", "hold", 1); // the plugin then can discard; its devices start nothing
+    const maru_runtime_params runtime = {.plugin_path = path, .skip_probe = 1};
+    const maru_model_params model = {.devices = "fault:0", .placement = MARU_PLACE_STRICT};
+    const maru_run_params params = {.timeout_ns = 5000000};
+    open_fixture(&f, &runtime, &model, chain);
+    assert_fails(maru_session_run(f.session, &params), MARU_DEADLINE_EXCEEDED, "did not end its work in time");
+    assert_ok(maru_tensor_wrap(MARU_F32, dims, 1, other, sizeof other, &tensor));
+    assert_fails(maru_session_set_input(f.session, "x", &tensor), MARU_FAILED_PRECONDITION, "has not ended");
+    assert_fails(maru_session_run(f.session, &params), MARU_DEADLINE_EXCEEDED, "did not end its work in time");
+    const int64_t begin = maru_os_now_ns();
+    close_fixture(&f);
+    assert_true(maru_os_now_ns() - begin < 4000000000ll); // discarded, not waited for
+    unsetenv("MARU_FAULT");
+}
+
+static const char lookup[] = "maru 1 \"lookup\"\n%1 = const \"\" f32[2] {5.0, 7.0}\n%2 = input \"i\" i64[1]\n"
+                             "%3 = Gather(%1, %2)\noutput \"y\" %3\n";
+
+static void a_failed_run_is_followed_by_others(void **state)
+{
+    (void)state;
+    static const int64_t dims[1] = {1};
+    int64_t index = 9;
+    maru_runtime *runtime = NULL;
+    maru_model *model = NULL;
+    maru_session *session = NULL;
+    maru_tensor i = {0};
+    maru_tensor y = {0};
+    assert_ok(maru_runtime_create(NULL, &runtime));
+    make_model(runtime, lookup, NULL, &model);
+    assert_ok(maru_session_create(model, &session));
+    for (int round = 0; round < 3; round++) {
+        index = 9;
+        assert_ok(maru_tensor_wrap(MARU_I64, dims, 1, &index, sizeof index, &i));
+        assert_ok(maru_session_set_input(session, "i", &i));
+        assert_fails(maru_session_run(session, NULL), MARU_OUT_OF_RANGE, "index 9");
+        index = 1;
+        assert_ok(maru_session_run(session, NULL));
+        assert_ok(maru_session_get_output(session, "y", &y));
+        assert_true(((float *)y.data)[0] == 7);
+    }
+    maru_session_destroy(&session);
+    maru_model_destroy(&model);
+    maru_runtime_destroy(&runtime);
 }
 
 int main(void)
@@ -229,6 +290,8 @@ int main(void)
         cmocka_unit_test(a_run_ends_at_its_deadline),
         cmocka_unit_test(a_lost_device_is_an_error),
         cmocka_unit_test(a_hung_device_is_waited_for_no_longer_than_asked),
+        cmocka_unit_test(work_that_was_not_waited_for_is_still_there),
+        cmocka_unit_test(a_failed_run_is_followed_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
