@@ -297,6 +297,8 @@ static maru_abi_status fill_steps(maru_abi_program *p, const maru_abi_graph *gra
 static maru_abi_status compile(maru_abi_device *device, const maru_abi_compile_request *request,
                                maru_abi_job **out_job, maru_abi_error *error)
 {
+    if (request->flags >> 32)
+        return tpl_fail(error, MARU_ABI_UNSUPPORTED, "compile: unknown flags");
     const maru_abi_host *host = device->plugin->host;
     const maru_abi_graph *graph = request->graph;
     maru_abi_program *p = zeroed(host, 1, sizeof *p);

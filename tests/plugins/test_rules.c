@@ -358,6 +358,73 @@ static void claims_are_pure(void **state)
     for_each(check_claims);
 }
 
+/* ---- 3.7 what is not known is answered UNSUPPORTED; 5.10 a product is taken once ---- */
+
+/* Starts and waits; *out_job is NULL unless it is DONE. */
+static maru_abi_status compile_raw(const fixture *f, const maru_abi_graph *graph, uint64_t flags,
+                                   maru_abi_job **out_job)
+{
+    const maru_abi_compile_request request = {.head = MARU_ABI_HEAD(maru_abi_compile_request), .graph = graph,
+                                              .flags = flags};
+    *out_job = NULL;
+    maru_abi_status status = f->fns->graph.compile(f->device, &request, out_job, NULL);
+    if (status != MARU_ABI_OK)
+        return status;
+    status = f->fns->job.wait(*out_job, maru_os_now_ns() + 5000000000, NULL);
+    if (status != MARU_ABI_OK) {
+        f->fns->job.destroy(*out_job);
+        *out_job = NULL;
+    }
+    return status;
+}
+
+static void check_taken_once(const fixture *f, maru_abi_job *job)
+{
+    maru_abi_program *program = NULL;
+    maru_abi_program *again = NULL;
+    int32_t permille = 0;
+    assert_int_equal(f->fns->job.poll(job, &permille, NULL), MARU_ABI_JOB_DONE);
+    assert_int_equal(f->fns->graph.compile_take(job, &program, NULL), MARU_ABI_OK);
+    assert_non_null(program);
+    assert_int_not_equal(f->fns->graph.compile_take(job, &again, NULL), MARU_ABI_OK);
+    assert_null(again);
+    f->fns->job.destroy(job); // what was taken stays
+    assert_int_equal(f->fns->plugin.device_close(f->device, 0, NULL), MARU_ABI_BUSY);
+    f->fns->graph.program_destroy(program);
+}
+
+static void check_unknown(fixture *f)
+{
+    test_graph g;
+    maru_abi_job *job = NULL;
+    static const maru_abi_attr attr = {"colour", MARU_ABI_ATTR_STRING, 4, "blue"};
+    if (!f->fns->graph.compile)
+        return;
+    test_graph_init(&g, 0);
+    if (compile_raw(f, &g.graph, 0, &job) == MARU_ABI_OK)
+        check_taken_once(f, job);
+    assert_int_equal(compile_raw(f, &g.graph, 1ull << 40, &job), MARU_ABI_UNSUPPORTED);
+    g.nodes[1].op = "NoSuchOp";
+    assert_int_equal(compile_raw(f, &g.graph, 0, &job), MARU_ABI_UNSUPPORTED);
+    test_graph_init(&g, 0);
+    g.nodes[1].domain = "com.nobody";
+    assert_int_equal(compile_raw(f, &g.graph, 0, &job), MARU_ABI_UNSUPPORTED);
+    test_graph_init(&g, 0);
+    g.graph.attrs = (maru_abi_array){&attr, 1, sizeof attr};
+    g.nodes[2].n_attrs = 1;
+    assert_int_equal(compile_raw(f, &g.graph, 0, &job), MARU_ABI_UNSUPPORTED);
+    test_graph_init(&g, 0);
+    for (uint32_t i = 0; i < g.graph.values.count; i++)
+        g.values[i].dtype = (maru_abi_dtype){250, 7, 3};
+    assert_int_equal(compile_raw(f, &g.graph, 0, &job), MARU_ABI_UNSUPPORTED);
+}
+
+static void what_is_not_known_is_unsupported(void **state)
+{
+    (void)state;
+    for_each(check_unknown);
+}
+
 /* ---- 10.1 what any thread may call at the same time ---- */
 
 typedef struct caller {
@@ -424,6 +491,7 @@ int main(void)
         cmocka_unit_test(unknown_commands_have_no_effect),
         cmocka_unit_test(timelines_rise_or_fail_for_good),
         cmocka_unit_test(claims_are_pure),
+        cmocka_unit_test(what_is_not_known_is_unsupported),
         cmocka_unit_test(some_calls_are_for_any_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
