@@ -35,6 +35,8 @@ static const known table[] = {
     {"", "ReduceLogSum", "keepdims noop_with_empty_axes"},
     {"", "ReduceLogSumExp", "keepdims noop_with_empty_axes"},
     {"", "Conv", "auto_pad dilations group kernel_shape pads strides"},
+    {"", "ConvInteger", "auto_pad dilations group kernel_shape pads strides"},
+    {"", "QLinearConv", "auto_pad dilations group kernel_shape pads strides"},
     {"", "ConvTranspose", "auto_pad dilations group kernel_shape output_padding output_shape pads strides"},
     {"", "AveragePool", "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
     {"", "MaxPool", "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},

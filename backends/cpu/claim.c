@@ -122,12 +122,14 @@ static double depth_of(const cpu_call *call)
     const char *op = call->attrs.node->op;
     const cpu_tensor *in = call->in;
     double out = call->n_out && call->out[0].count > 0 ? (double)call->out[0].count : 1;
-    if (strcmp(op, "MatMul") == 0 || strcmp(op, "BlockMatMul") == 0)
+    if (strstr(op, "MatMul"))
         return in[0].rank ? (double)in[0].dims[in[0].rank - 1] : 1;
     if (strcmp(op, "Gemm") == 0 && in[0].rank == 2)
         return (double)in[0].dims[cpu_attr_int(&call->attrs, "transA", 0) ? 0 : 1];
     if (strcmp(op, "Conv") == 0 || strcmp(op, "FusedConv") == 0)
         return product(&in[1], 1);
+    if (strcmp(op, "ConvInteger") == 0 || strcmp(op, "QLinearConv") == 0)
+        return product(&in[*op == 'C' ? 1 : 3], 1);
     if (strcmp(op, "ConvTranspose") == 0)
         return (double)in[0].count * product(&in[1], 1) / out;
     if (strcmp(op, "Attention") == 0 && call->n_in > 1 && in[1].rank > 1)
@@ -159,14 +161,15 @@ static int64_t cost_of(const answer *a, const cpu_call *call, const cpu_kernel *
 /* ---- the answer ------------------------------------------------------------------------ */
 
 /* What the products of a reference kernel are computed in: double, or the integers themselves. */
-static maru_abi_numeric numeric_of(uint32_t dtype, const cpu_kernel *kernel)
+static maru_abi_numeric numeric_of(const char *op, uint32_t dtype, const cpu_kernel *kernel)
 {
     uint32_t wide = kernel ? MARU_ABI_F32 : MARU_ABI_F64;
     int is_float = cpu_is_float(dtype) && dtype != MARU_ABI_F64;
+    int is_byte_product = !is_float && (strstr(op, "Integer") || strncmp(op, "QLinear", 7) == 0);
     return (maru_abi_numeric){
         .dtype = dtype,
         .compute = is_float && !kernel ? MARU_ABI_F64 : dtype,
-        .accumulator = is_float ? wide : dtype,
+        .accumulator = is_float ? wide : is_byte_product ? MARU_ABI_I32 : dtype,
         .flags = MARU_ABI_NUMERIC_DETERMINISTIC,
     };
 }
@@ -195,7 +198,7 @@ static int add_claim(answer *a, uint32_t index, const cpu_ref_op *op)
         .first_node = a->n_nodes++,
         .n_nodes = 1,
         .first_cost = a->n_claims * a->n_samples,
-        .numeric = numeric_of(dtype, kernel),
+        .numeric = numeric_of(node->op, dtype, kernel),
         .flags = MARU_ABI_CLAIM_STATE_IN_PLACE | (op->flags & CPU_IN_PLACE ? MARU_ABI_CLAIM_IN_PLACE : 0),
         .kernel = kernel ? kernel->name : "ref",
     };

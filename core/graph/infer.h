@@ -63,6 +63,11 @@ MARU_NODISCARD maru_status maru_infer_ints(const maru_infer *infer, size_t index
 /* Equal dims: the same expression, or the same constant. */
 bool maru_infer_same_dim(const maru_infer *infer, maru_dim a, maru_dim b);
 
+/* Rank and dims of the product of inputs `a` and `b`, whatever their dtypes are. */
+MARU_NODISCARD maru_status maru_infer_matmul_dims(maru_infer *infer, size_t a, size_t b, maru_infer_value *out);
+/* Rank and dims of input 0 convolved with input `w`, whatever their dtypes; `bias`, if it is there, is checked. */
+MARU_NODISCARD maru_status maru_infer_conv_dims(maru_infer *infer, size_t w, size_t bias, maru_infer_value *out);
+
 #define MARU_INFER(name) maru_status maru_infer_##name(maru_infer *infer)
 
 /* infer_elementwise.c */
@@ -137,5 +142,11 @@ MARU_INFER(tensor_scatter);
 MARU_INFER(quantize_linear);
 MARU_INFER(dequantize_linear);
 MARU_INFER(block_matmul);
+/* infer_integer.c */
+MARU_INFER(matmul_integer);
+MARU_INFER(conv_integer);
+MARU_INFER(qlinear_matmul);
+MARU_INFER(qlinear_conv);
+MARU_INFER(dynamic_quantize_linear);
 
 #endif

@@ -4,20 +4,22 @@
 
 #include <string.h>
 
-static maru_status fail_inner(maru_infer *infer, maru_dim a, maru_dim b)
+/* Of inputs a and b. */
+static maru_status fail_inner(maru_infer *infer, size_t a, size_t b, maru_dim inner_a, maru_dim inner_b)
 {
     char left[256], right[256], x[96], y[96];
     return maru_infer_fail(infer, "inner dims differ: %s vs %s in %s times %s",
-                           maru_graph_dim_text(infer->graph, a, x, sizeof x),
-                           maru_graph_dim_text(infer->graph, b, y, sizeof y),
-                           maru_infer_describe(infer, 0, left, sizeof left),
-                           maru_infer_describe(infer, 1, right, sizeof right));
+                           maru_graph_dim_text(infer->graph, inner_a, x, sizeof x),
+                           maru_graph_dim_text(infer->graph, inner_b, y, sizeof y),
+                           maru_infer_describe(infer, a, left, sizeof left),
+                           maru_infer_describe(infer, b, right, sizeof right));
 }
 
 /* The leading dims of two operands, as numpy.matmul broadcasts them. */
-static maru_status broadcast_batch(maru_infer *infer, const maru_infer_value *a, const maru_infer_value *b,
-                                   maru_infer_value *out)
+static maru_status broadcast_batch(maru_infer *infer, size_t left_index, size_t right_index, maru_infer_value *out)
 {
+    const maru_infer_value *a = &infer->inputs[left_index];
+    const maru_infer_value *b = &infer->inputs[right_index];
     const uint32_t na = a->rank > 2 ? a->rank - 2 : 0;
     const uint32_t nb = b->rank > 2 ? b->rank - 2 : 0;
     const uint32_t n = na > nb ? na : nb;
@@ -27,34 +29,38 @@ static maru_status broadcast_batch(maru_infer *infer, const maru_infer_value *a,
         if (x != 1 && y != 1 && !maru_infer_same_dim(infer, x, y)) {
             char left[256], right[256];
             return maru_infer_fail(infer, "batch dims of %s and %s do not broadcast",
-                                   maru_infer_describe(infer, 0, left, sizeof left),
-                                   maru_infer_describe(infer, 1, right, sizeof right));
+                                   maru_infer_describe(infer, left_index, left, sizeof left),
+                                   maru_infer_describe(infer, right_index, right, sizeof right));
         }
         out->dims[out->rank++] = x == 1 ? y : x;
     }
     return MARU_OK;
 }
 
-MARU_INFER(matmul)
+maru_status maru_infer_matmul_dims(maru_infer *infer, size_t left, size_t right, maru_infer_value *out)
 {
-    const maru_infer_value *a = &infer->inputs[0];
-    const maru_infer_value *b = &infer->inputs[1];
-    maru_infer_value *out = &infer->outputs[0];
-    MARU_TRY(maru_infer_require_class(infer, 0, "fiu"));
-    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    const maru_infer_value *a = &infer->inputs[left];
+    const maru_infer_value *b = &infer->inputs[right];
     if (a->rank == 0 || b->rank == 0)
         return maru_infer_fail(infer, "a scalar cannot be multiplied; use Mul");
     const maru_dim inner_a = a->dims[a->rank - 1];
     const maru_dim inner_b = b->dims[b->rank == 1 ? 0 : b->rank - 2];
     if (!maru_infer_same_dim(infer, inner_a, inner_b))
-        return fail_inner(infer, inner_a, inner_b);
-    out->dtype = a->dtype;
-    MARU_TRY(broadcast_batch(infer, a, b, out));
+        return fail_inner(infer, left, right, inner_a, inner_b);
+    MARU_TRY(broadcast_batch(infer, left, right, out));
     if (a->rank > 1)
         out->dims[out->rank++] = a->dims[a->rank - 2];
     if (b->rank > 1)
         out->dims[out->rank++] = b->dims[b->rank - 1];
     return MARU_OK;
+}
+
+MARU_INFER(matmul)
+{
+    MARU_TRY(maru_infer_require_class(infer, 0, "fiu"));
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    infer->outputs[0].dtype = infer->inputs[0].dtype;
+    return maru_infer_matmul_dims(infer, 0, 1, &infer->outputs[0]);
 }
 
 MARU_INFER(gemm)
@@ -68,7 +74,7 @@ MARU_INFER(gemm)
     const bool ta = maru_node_int(infer->node, "transA", 0) != 0;
     const bool tb = maru_node_int(infer->node, "transB", 0) != 0;
     if (!maru_infer_same_dim(infer, a->dims[!ta], b->dims[tb]))
-        return fail_inner(infer, a->dims[!ta], b->dims[tb]);
+        return fail_inner(infer, 0, 1, a->dims[!ta], b->dims[tb]);
     maru_infer_value *out = &infer->outputs[0];
     *out = (maru_infer_value){.dtype = a->dtype, .rank = 2, .dims = {a->dims[ta], b->dims[!tb]}};
     if (!maru_infer_has(infer, 2))
@@ -95,7 +101,7 @@ MARU_INFER(block_matmul)
     if (!info || info->kind != MARU_CLASS_BLOCK || w->rank != 2 || x->rank == 0)
         return maru_infer_fail(infer, "takes a float tensor and a block-quantised matrix (n, k)");
     if (!maru_infer_same_dim(infer, x->dims[x->rank - 1], w->dims[1]))
-        return fail_inner(infer, x->dims[x->rank - 1], w->dims[1]);
+        return fail_inner(infer, 0, 1, x->dims[x->rank - 1], w->dims[1]);
     infer->outputs[0] = *x;
     infer->outputs[0].elems = NULL;
     infer->outputs[0].dims[x->rank - 1] = w->dims[0];
@@ -176,9 +182,8 @@ static maru_status window_dim(maru_infer *infer, const window *w, uint32_t d, ma
     return maru_expr_make(exprs, MARU_EXPR_MIN, *out, limit, out);
 }
 
-static maru_status kernel_from_weights(maru_infer *infer, int64_t *kernel)
+static maru_status kernel_from_weights(maru_infer *infer, const maru_infer_value *w, int64_t *kernel)
 {
-    const maru_infer_value *w = &infer->inputs[1];
     for (uint32_t d = 2; d < w->rank; d++)
         if (!maru_expr_is_const(&infer->graph->exprs, w->dims[d], &kernel[d - 2]) || kernel[d - 2] < 1)
             return maru_infer_fail(infer, "the kernel's spatial dims must be constant and positive");
@@ -189,26 +194,29 @@ static maru_status kernel_from_weights(maru_infer *infer, int64_t *kernel)
     return MARU_OK;
 }
 
-static maru_status check_conv_operands(maru_infer *infer)
+static maru_status check_conv_ranks(maru_infer *infer, size_t weights, size_t bias)
 {
     const maru_infer_value *x = &infer->inputs[0];
-    const maru_infer_value *w = &infer->inputs[1];
-    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
-    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    const maru_infer_value *w = &infer->inputs[weights];
     if (x->rank < 3 || x->rank > 5 || w->rank != x->rank)
         return maru_infer_fail(infer, "input and weights must both have rank 3, 4 or 5; they have %u and %u", x->rank,
                                w->rank);
-    if (!maru_infer_has(infer, 2))
-        return MARU_OK;
-    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 2));
-    return infer->inputs[2].rank == 1 ? MARU_OK : maru_infer_fail(infer, "the bias must have rank 1");
+    if (maru_infer_has(infer, bias) && infer->inputs[bias].rank != 1)
+        return maru_infer_fail(infer, "the bias must have rank 1");
+    return MARU_OK;
 }
 
-MARU_INFER(conv)
+static maru_status check_conv_dtypes(maru_infer *infer)
 {
-    MARU_TRY(check_conv_operands(infer));
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
+    return maru_infer_has(infer, 2) ? maru_infer_require_same_dtype(infer, 0, 2) : MARU_OK;
+}
+
+static maru_status check_conv_channels(maru_infer *infer, size_t weights, size_t bias)
+{
     const maru_infer_value *x = &infer->inputs[0];
-    const maru_infer_value *w = &infer->inputs[1];
+    const maru_infer_value *w = &infer->inputs[weights];
     const int64_t group = maru_node_int(infer->node, "group", 1);
     int64_t outputs = 0;
     maru_dim channels = 0;
@@ -221,17 +229,32 @@ MARU_INFER(conv)
                                maru_graph_dim_text(infer->graph, x->dims[1], a, sizeof a), (long long)group,
                                maru_graph_dim_text(infer->graph, channels, b, sizeof b));
     }
-    if (maru_infer_has(infer, 2) && !maru_infer_same_dim(infer, infer->inputs[2].dims[0], w->dims[0]))
+    if (maru_infer_has(infer, bias) && !maru_infer_same_dim(infer, infer->inputs[bias].dims[0], w->dims[0]))
         return maru_infer_fail(infer, "the bias must have one element per output channel");
+    return MARU_OK;
+}
+
+maru_status maru_infer_conv_dims(maru_infer *infer, size_t weights, size_t bias, maru_infer_value *out)
+{
+    MARU_TRY(check_conv_ranks(infer, weights, bias));
+    MARU_TRY(check_conv_channels(infer, weights, bias));
+    const maru_infer_value *x = &infer->inputs[0];
+    const maru_infer_value *w = &infer->inputs[weights];
     int64_t kernel[MARU_MAX_RANK];
     window win;
-    MARU_TRY(kernel_from_weights(infer, kernel));
+    MARU_TRY(kernel_from_weights(infer, w, kernel));
     MARU_TRY(read_window(infer, x->rank - 2, kernel, &win));
-    maru_infer_value *out = &infer->outputs[0];
-    *out = (maru_infer_value){.dtype = x->dtype, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
+    *out = (maru_infer_value){.dtype = out->dtype, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
     for (uint32_t d = 0; d < win.n; d++)
         MARU_TRY(window_dim(infer, &win, d, x->dims[d + 2], false, &out->dims[d + 2]));
     return MARU_OK;
+}
+
+MARU_INFER(conv)
+{
+    MARU_TRY(check_conv_dtypes(infer));
+    infer->outputs[0].dtype = infer->inputs[0].dtype;
+    return maru_infer_conv_dims(infer, 1, 2, &infer->outputs[0]);
 }
 
 static maru_status transposed_dim(maru_infer *infer, const window *w, uint32_t d, int64_t output_padding, maru_dim in,
@@ -254,7 +277,8 @@ static maru_status transposed_dim(maru_infer *infer, const window *w, uint32_t d
 
 MARU_INFER(conv_transpose)
 {
-    MARU_TRY(check_conv_operands(infer));
+    MARU_TRY(check_conv_dtypes(infer));
+    MARU_TRY(check_conv_ranks(infer, 1, 2));
     const maru_infer_value *x = &infer->inputs[0];
     const maru_infer_value *w = &infer->inputs[1];
     const int64_t group = maru_node_int(infer->node, "group", 1);
@@ -263,7 +287,7 @@ MARU_INFER(conv_transpose)
     int64_t kernel[MARU_MAX_RANK];
     int64_t padding[MARU_MAX_RANK];
     window win;
-    MARU_TRY(kernel_from_weights(infer, kernel));
+    MARU_TRY(kernel_from_weights(infer, w, kernel));
     MARU_TRY(read_window(infer, x->rank - 2, kernel, &win));
     MARU_TRY(read_list(infer, "output_padding", win.n, 0, 0, padding));
     maru_infer_value *out = &infer->outputs[0];

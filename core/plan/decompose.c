@@ -217,6 +217,9 @@ maru_body_fn maru_body_find(maru_op op)
         [MARU_OP_TENSOR_SCATTER] = maru_body_tensor_scatter,
         [MARU_OP_QUANTIZE_LINEAR] = maru_body_quantize_linear,
         [MARU_OP_DEQUANTIZE_LINEAR] = maru_body_dequantize_linear,
+        [MARU_OP_QLINEAR_MATMUL] = maru_body_qlinear_matmul,
+        [MARU_OP_QLINEAR_CONV] = maru_body_qlinear_conv,
+        [MARU_OP_DYNAMIC_QUANTIZE_LINEAR] = maru_body_dynamic_quantize_linear,
     };
     return bodies[op];
 }

@@ -118,6 +118,10 @@ MARU_BODY(one_hot);
 MARU_BODY(tensor_scatter);
 MARU_BODY(quantize_linear);
 MARU_BODY(dequantize_linear);
+/* decompose_integer.c */
+MARU_BODY(qlinear_matmul);
+MARU_BODY(qlinear_conv);
+MARU_BODY(dynamic_quantize_linear);
 /* decompose_attention.c */
 MARU_BODY(attention);
 MARU_BODY(rotary_embedding);

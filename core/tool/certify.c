@@ -260,7 +260,7 @@ static void run_all(const parsed *args, certify_report *r)
             continue;
         show_progress(NULL, c->op, i, n_certify_cases);
         for (const char *at = c->dtypes; *at;) {
-            char dtype[8];
+            char dtype[16];
             const size_t length = strcspn(at, " ");
             snprintf(dtype, sizeof dtype, "%.*s", (int)length, at);
             certify_row *out = row_for(r, c->op, dtype);

@@ -10,6 +10,7 @@
 #define INTS "i32 i64 i16 i8 u8 u16 u32 u64"
 #define SIGNED "i32 i64 i16 i8"
 #define UNSIGNED "u8 u16 u32 u64"
+#define BYTES "u8 i8"
 #define NUMBERS FLOATS " " INTS
 
 /* Odd sizes, so that tails of vector loops are met; a scalar and an empty tensor. */
@@ -138,6 +139,18 @@ const certify_case certify_cases[] = {
     {"FusedConv", FLOATS,
      "%1 = input \"x\" T[1, 4, 9, 11]\n%2 = input \"w\" T[6, 4, 3, 3]\n"
      "%3 = maru.FusedConv(%1, %2) {activation=\"Relu\"}\noutput \"y\" %3\n", -1, 1},
+    {"MatMulInteger", BYTES,
+     "%1 = input \"a\" T[3, 17, 37]\n%2 = input \"b\" i8[37, 11]\n%3 = MatMulInteger(%1, %2)\noutput \"y\" %3\n"
+     "%4 = input \"za\" T[]\n%5 = const \"\" i8[11] {1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11}\n"
+     "%6 = MatMulInteger(%1, %2, %4, %5)\noutput \"z\" %6\n"
+     "%7 = input \"d\" u8[37]\n%8 = input \"rows\" T[3, 17, 1]\n%9 = const \"\" u8[1] {128}\n"
+     "%10 = MatMulInteger(%1, %7, %8, %9)\noutput \"w\" %10\n", 0, 100},
+    {"ConvInteger", BYTES,
+     "%1 = input \"x\" T[2, 4, 9, 11]\n%2 = input \"w\" i8[6, 2, 3, 3]\n%3 = const \"\" T[] {7}\n"
+     "%4 = ConvInteger(%1, %2, %3) {group=2, pads=ints[1, 0, 1, 2], strides=ints[2, 1]}\noutput \"y\" %4\n"
+     "%5 = input \"d\" u8[4, 1, 3, 3]\n%6 = const \"\" u8[4] {128, 127, 0, 255}\n"
+     "%7 = ConvInteger(%1, %5, _, %6) {group=4, dilations=ints[2, 2], auto_pad=\"SAME_UPPER\"}\noutput \"z\" %7\n",
+     0, 100},
     {"ConvTranspose", FLOATS,
      "%1 = input \"x\" T[2, 4, 5, 7]\n%2 = input \"w\" T[4, 3, 3, 3]\n"
      "%3 = ConvTranspose(%1, %2) {strides=ints[2, 2], pads=ints[1, 1, 1, 1], output_padding=ints[1, 0]}\n"
@@ -294,6 +307,33 @@ const certify_case certify_cases[] = {
      "%4 = DequantizeLinear(%1, %2, %3)\n"
      "output \"y\" %4\n%5 = const \"\" f32[3, 2] {1, 2, 3, 4, 5, 6}\n%6 = DequantizeLinear(%1, %5) {block_size=4}\n"
      "output \"z\" %6\n", 0, 0},
+    // Scales are powers of two: whoever has the right sum has the right step, ties too.
+    {"QLinearMatMul", BYTES,
+     "%1 = input \"a\" T[3, 17, 37]\n%2 = const \"\" f32[] {0.5}\n%3 = const \"\" T[] {5}\n"
+     "%4 = input \"b\" i8[37, 5]\n%5 = const \"\" f32[] {0.25}\n%6 = const \"\" i8[] {3}\n"
+     "%7 = const \"\" f32[] {64.0}\n%8 = const \"\" T[] {9}\n"
+     "%9 = QLinearMatMul(%1, %2, %3, %4, %5, %6, %7, %8)\noutput \"y\" %9\n"
+     "%10 = input \"rows\" T[3, 17, 1]\n%11 = const \"\" f32[5] {0.5, 0.25, 1.0, 2.0, 0.125}\n"
+     "%12 = const \"\" i8[5] {0, -3, 100, 7, 1}\n%13 = const \"\" u8[1] {128}\n"
+     "%14 = QLinearMatMul(%1, %2, %10, %4, %11, %12, %7, %13)\noutput \"z\" %14\n", 0, 100},
+    {"QLinearMatMul", "f8e4m3fn f8e5m2",
+     "%1 = input \"a\" T[3, 7]\n%2 = const \"\" f16[3] {0.5, 0.25, 2.0}\n%3 = const \"\" T[3] {0.0, 1.0, 0.0}\n"
+     "%4 = input \"b\" i8[2, 7, 5]\n%5 = const \"\" f16[1] {0.25}\n%6 = const \"\" i8[2, 1, 5] "
+     "{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}\n%7 = const \"\" f16[] {2.0}\n%8 = const \"\" u8[] {9}\n"
+     "%9 = QLinearMatMul(%1, %2, %3, %4, %5, %6, %7, %8)\noutput \"y\" %9\n", 0, 8},
+    {"QLinearConv", BYTES,
+     "%1 = input \"x\" T[2, 4, 9, 11]\n%2 = const \"\" f32[] {0.5}\n%3 = const \"\" T[] {5}\n"
+     "%4 = input \"w\" i8[6, 2, 3, 3]\n%5 = const \"\" f32[6] {0.5, 0.25, 1.0, 2.0, 0.125, 0.5}\n"
+     "%6 = const \"\" i8[6] {0, 0, 0, 0, 0, 0}\n%7 = const \"\" f32[] {64.0}\n%8 = const \"\" u8[] {100}\n"
+     "%9 = const \"\" i32[6] {1000, -1000, 5, -7, 100000, 0}\n"
+     "%10 = QLinearConv(%1, %2, %3, %4, %5, %6, %7, %8, %9) {group=2, pads=ints[1, 0, 1, 2], strides=ints[2, 1]}\n"
+     "output \"y\" %10\n%11 = const \"\" f32[1] {0.5}\n%12 = const \"\" i8[] {9}\n%13 = const \"\" T[1] {50}\n"
+     "%14 = QLinearConv(%1, %2, %3, %4, %11, %12, %7, %13) {group=2}\noutput \"z\" %14\n", 0, 100},
+    {"DynamicQuantizeLinear", "f32",
+     "%1 = input \"x\" T[5, 37]\n%2, %3, %4 = DynamicQuantizeLinear(%1)\noutput \"y\" %2\noutput \"scale\" %3\n"
+     "output \"zero\" %4\n%5 = const \"\" T[3] {0.0, 0.0, 0.0}\n%6, %7, %8 = DynamicQuantizeLinear(%5)\n"
+     "output \"y0\" %6\noutput \"scale0\" %7\noutput \"zero0\" %8\n%9 = Abs(%1)\n"
+     "%10, %11, %12 = DynamicQuantizeLinear(%9)\noutput \"y1\" %10\noutput \"zero1\" %12\n", 0, 0},
 };
 
 const size_t n_certify_cases = sizeof certify_cases / sizeof *certify_cases;

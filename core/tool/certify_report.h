@@ -14,7 +14,7 @@ enum { CERTIFY_MAX_ROWS = 1024 };
 /* One operator and dtype. */
 typedef struct certify_row {
     const char *op;
-    char dtype[8];
+    char dtype[16];
     bool is_claimed;
     bool is_right;
     bool is_steady;         // the same bits twice

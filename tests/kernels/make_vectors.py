@@ -20,6 +20,7 @@ from onnx.reference import ReferenceEvaluator
 HERE = pathlib.Path(__file__).resolve().parent
 MOST_ELEMENTS = 150
 MOST_CASES = 5  # of ONNX's own, for one operator
+MOST_CASES_OF = {"integer": 16}
 NAMES = {
     TensorProto.FLOAT: "f32", TensorProto.UINT8: "u8", TensorProto.INT8: "i8", TensorProto.UINT16: "u16",
     TensorProto.INT16: "i16", TensorProto.INT32: "i32", TensorProto.INT64: "i64", TensorProto.BOOL: "bool",
@@ -28,7 +29,7 @@ NAMES = {
     TensorProto.FLOAT8E5M2: "f8e5m2", TensorProto.FLOAT8E5M2FNUZ: "f8e5m2fnuz", TensorProto.UINT4: "u4",
     TensorProto.INT4: "i4",
 }
-FAMILIES = ["elementwise", "activation", "reduce", "data", "gather"]
+FAMILIES = ["elementwise", "activation", "reduce", "data", "gather", "integer"]
 NAN, INF = float("nan"), float("inf")
 
 
@@ -106,7 +107,7 @@ def read_case(folder, ops):
 
 
 def own(op, inputs, expected=None, **attributes):
-    """A case of ours. Inputs and outputs are numpy arrays, None for one left out."""
+    """A case of ours. Inputs and outputs are numpy arrays, None for one left out; several outputs are a tuple."""
     names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
     node = helper.make_node(op, names, ["y"], **attributes)
     typed = [(x, helper.np_dtype_to_tensor_dtype(x.dtype)) if x is not None else None for x in inputs]
@@ -115,8 +116,9 @@ def own(op, inputs, expected=None, **attributes):
         graph = helper.make_graph([node], "g", infos, [helper.make_empty_tensor_value_info("y")])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", onnx.defs.onnx_opset_version())])
         expected = ReferenceEvaluator(model).run(None, {n: t[0] for n, t in zip(names, typed) if t})[0]
-    output = (expected, helper.np_dtype_to_tensor_dtype(expected.dtype))
-    return op, case_text(f"own_{op.lower()}", node, typed, [output])
+    outputs = [(y, helper.np_dtype_to_tensor_dtype(y.dtype))
+               for y in (expected if isinstance(expected, tuple) else (expected,))]
+    return op, case_text(f"own_{op.lower()}", node, typed, outputs)
 
 
 def f32(*x):
@@ -169,16 +171,46 @@ def own_cases():
               direction="RIGHT")
 
 
+def integer_cases():
+    """Zero points and scales along axes, which ONNX's own cases leave out; sums by hand."""
+    a = ints(np.int8, -128, 127, 5, 0, -7, 100).reshape(2, 3)
+    b = ints(np.uint8, 255, 0, 3, 200, 17, 128).reshape(3, 2)
+    rows, columns = ints(np.int8, -128, 10), ints(np.uint8, 0, 255)
+    wide = a.astype(np.int32), b.astype(np.int32), rows.astype(np.int32)[:, None], columns.astype(np.int32)
+    yield own("MatMulInteger", [a, b], wide[0] @ wide[1])
+    yield own("MatMulInteger", [a, b, rows, columns], (wide[0] - wide[2]) @ (wide[1] - wide[3]))
+    stack = np.stack([a, a[::-1]])
+    yield own("MatMulInteger", [stack, b, rows.reshape(1, 2, 1), None], (stack.astype(np.int32) - wide[2]) @ wide[1])
+    yield own("MatMulInteger", [a, b[:, 0], rows], (wide[0] - wide[2]) @ wide[1][:, 0])
+    # Halves go to the even step, what is beyond the range to its end.
+    half = [np.float32(0.5), np.uint8(0)]
+    yield own("QLinearMatMul", [ints(np.uint8, 1, 3, 5, 7, 250, 0).reshape(6, 1), *half, ints(np.int8, 1).reshape(1, 1),
+                                np.float32(1), np.int8(0), np.float32(1), np.int8(1)],
+              ints(np.int8, 1, 3, 3, 5, 126, 1).reshape(6, 1))
+    x = ints(np.uint8, 0, 255, 3, 128).reshape(1, 2, 1, 2)
+    w = ints(np.int8, 1, -2, 3, 4).reshape(2, 2, 1, 1)
+    zeros = ints(np.int8, 1, -1)
+    sums = np.einsum("bihw,oi->bohw", x.astype(np.int32) - 100,
+                     w[:, :, 0, 0].astype(np.int32) - zeros.astype(np.int32)[:, None])
+    yield own("ConvInteger", [x, w, np.uint8(100), zeros], sums.astype(np.int32))
+    bias = ints(np.int32, 7, -1000)
+    steps = (sums + bias[:, None, None]) * np.array([0.5, 0.25])[:, None, None] / 4
+    yield own("QLinearConv", [x, np.float32(0.5), np.uint8(100), w, f32(1, 0.5), zeros, np.float32(4), np.int8(-3), bias],
+              np.clip(np.rint(steps) - 3, -128, 127).astype(np.int8))
+    yield own("DynamicQuantizeLinear", [f32(0, 0)], (ints(np.uint8, 0, 0), np.float32(0).reshape(()),
+                                                    np.uint8(0).reshape(())))
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
-    extra = list(own_cases())
+    extra = [*own_cases(), *integer_cases()]
     for family in FAMILIES:
         ops = family_ops(family)
         seen = dict.fromkeys(ops, 0)
         texts = []
         for case in sorted(folder.iterdir()):
             found = read_case(case, ops) if (case / "model.onnx").exists() else None
-            if found and seen[found[0]] < MOST_CASES:
+            if found and seen[found[0]] < MOST_CASES_OF.get(family, MOST_CASES):
                 seen[found[0]] += 1
                 texts.append(found[1])
         texts += [text for op, text in extra if op in ops]

@@ -7,19 +7,6 @@
 
 /* ---- Conv, and with an activation after it ---- */
 
-/* Where the input lies for output position `o` and kernel position `k`; -1 in the padding. */
-static int64_t input_at(const cpu_window *w, const int64_t *in_dims, const int64_t *o, const int64_t *k)
-{
-    int64_t at = 0;
-    for (uint32_t d = 0; d < w->n; d++) {
-        const int64_t p = o[d] * w->stride[d] + k[d] * w->dilation[d] - w->begin[d];
-        if (p < 0 || p >= in_dims[d])
-            return -1;
-        at = at * in_dims[d] + p;
-    }
-    return at;
-}
-
 typedef struct conv {
     const cpu_tensor *x, *w, *bias;
     cpu_tensor *y;
@@ -41,7 +28,7 @@ static double conv_at(const conv *v, int64_t image, int64_t channel, const int64
         int64_t k[CPU_MAX_SPATIAL] = {0};
         int64_t index = 0;
         do {
-            const int64_t at = input_at(&v->window, v->x->dims + 2, o, k);
+            const int64_t at = cpu_window_at(&v->window, v->x->dims + 2, o, k);
             if (at >= 0)
                 sum += cpu_load(v->x, plane + at) * cpu_load(v->w, weights + index);
             index++;
@@ -227,7 +214,7 @@ static double average_at(const cpu_tensor *x, const cpu_window *w, int64_t plane
     int64_t n = 0;
     int64_t k[CPU_MAX_SPATIAL] = {0};
     do {
-        const int64_t at = input_at(w, x->dims + 2, o, k);
+        const int64_t at = cpu_window_at(w, x->dims + 2, o, k);
         if (at >= 0)
             sum += cpu_load(x, plane + at);
         int in_padded = counts_padding;
@@ -264,7 +251,7 @@ static int64_t max_at(const cpu_tensor *x, const cpu_window *w, int64_t plane, c
     int64_t best = -1;
     int64_t k[CPU_MAX_SPATIAL] = {0};
     do {
-        const int64_t at = input_at(w, x->dims + 2, o, k);
+        const int64_t at = cpu_window_at(w, x->dims + 2, o, k);
         if (at < 0)
             continue;
         const double value = cpu_load(x, plane + at);

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
-#include "ref/ref.h"
+#include "ref/matmul.h"
 
 #include "ref/block.h"
 
@@ -23,14 +23,13 @@ static void dot(const cpu_tensor *a, int64_t a_at, int64_t a_step, const cpu_ten
     *out_int = (int64_t)sum;
 }
 
-/* Where the matrix of batch `index` starts in an operand whose leading dims may be 1. */
-static int64_t batch_offset(const cpu_tensor *out, uint32_t n_batch, const cpu_tensor *t, int64_t index)
+int64_t cpu_batch_offset(const cpu_tensor *y, uint32_t n_batch, const cpu_tensor *t, int64_t index)
 {
     const uint32_t own = t->rank > 2 ? t->rank - 2 : 0;
     int64_t offset = 0;
     int64_t stride = t->rank > 1 ? t->dims[t->rank - 1] * t->dims[t->rank - 2] : t->count;
     for (uint32_t d = 0; d < n_batch; d++) {
-        const int64_t size = out->dims[n_batch - 1 - d];
+        const int64_t size = y->dims[n_batch - 1 - d];
         const int64_t at = index % size;
         index /= size;
         if (d >= own)
@@ -42,25 +41,33 @@ static int64_t batch_offset(const cpu_tensor *out, uint32_t n_batch, const cpu_t
     return offset;
 }
 
+cpu_matmul_dims cpu_read_matmul_dims(const cpu_tensor *a, const cpu_tensor *b, const cpu_tensor *y)
+{
+    cpu_matmul_dims d = {
+        .m = a->rank > 1 ? a->dims[a->rank - 2] : 1,
+        .n = b->rank > 1 ? b->dims[b->rank - 1] : 1,
+        .k = a->dims[a->rank - 1],
+        .n_batch = y->rank - (a->rank > 1) - (b->rank > 1),
+    };
+    d.batches = d.m > 0 && d.n > 0 ? y->count / (d.m * d.n) : 0;
+    return d;
+}
+
 static maru_abi_status ref_matmul(cpu_call *c)
 {
     const cpu_tensor *a = &c->in[0];
     const cpu_tensor *b = &c->in[1];
     cpu_tensor *y = &c->out[0];
-    const int64_t k = a->dims[a->rank - 1];
-    const int64_t m = a->rank > 1 ? a->dims[a->rank - 2] : 1;
-    const int64_t n = b->rank > 1 ? b->dims[b->rank - 1] : 1;
-    const uint32_t n_batch = y->rank - (a->rank > 1) - (b->rank > 1);
-    const int64_t batches = m > 0 && n > 0 ? y->count / (m * n) : 0;
-    for (int64_t i = 0; i < batches; i++) {
-        const int64_t a_at = batch_offset(y, n_batch, a, i);
-        const int64_t b_at = batch_offset(y, n_batch, b, i);
-        for (int64_t row = 0; row < m; row++) {
-            for (int64_t column = 0; column < n; column++) {
+    const cpu_matmul_dims d = cpu_read_matmul_dims(a, b, y);
+    for (int64_t i = 0; i < d.batches; i++) {
+        const int64_t a_at = cpu_batch_offset(y, d.n_batch, a, i);
+        const int64_t b_at = cpu_batch_offset(y, d.n_batch, b, i);
+        for (int64_t row = 0; row < d.m; row++) {
+            for (int64_t column = 0; column < d.n; column++) {
                 double real = 0;
                 int64_t whole = 0;
-                dot(a, a_at + row * k, 1, b, b_at + column, n, k, &real, &whole);
-                const int64_t at = (i * m + row) * n + column;
+                dot(a, a_at + row * d.k, 1, b, b_at + column, d.n, d.k, &real, &whole);
+                const int64_t at = (i * d.m + row) * d.n + column;
                 if (cpu_is_float(a->dtype))
                     cpu_store(y, at, real);
                 else

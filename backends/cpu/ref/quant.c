@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
-#include "ref/ref.h"
+#include "ref/quant.h"
 
 #include <math.h>
 
@@ -53,25 +53,31 @@ static void integer_range(uint32_t dtype, double *low, double *high)
     *high = cpu_is_signed(dtype) ? ldexp(1, bits - 1) - 1 : ldexp(1, bits) - 1;
 }
 
+void cpu_store_quantised(cpu_tensor *y, int64_t index, double quotient, double zero)
+{
+    double low = 0;
+    double high = 0;
+    if (cpu_is_float(y->dtype)) {
+        cpu_store(y, index, quotient);
+        return;
+    }
+    integer_range(y->dtype, &low, &high);
+    double value = nearbyint(quotient) + zero;
+    value = value < low ? low : value > high ? high : value;
+    cpu_store_int(y, index, isnan(value) ? 0 : (int64_t)value);
+}
+
 /* The quotient is rounded to f32 first, as the specification's `precision` says, then to the nearest even integer. */
 static maru_abi_status ref_quantize(cpu_call *c)
 {
     const cpu_tensor *x = &c->in[0];
     cpu_tensor *y = &c->out[0];
-    double low = 0;
-    double high = 0;
-    integer_range(y->dtype, &low, &high);
     for (int64_t i = 0; i < x->count; i++) {
         const int64_t s = scale_index(c, i);
         const double input = cpu_is_float(x->dtype) ? cpu_load(x, i) : (double)cpu_load_int(x, i);
         const double quotient = (double)(float)(input / cpu_load(&c->in[1], s));
-        if (cpu_is_float(y->dtype)) {
-            cpu_store(y, i, quotient);
-            continue;
-        }
-        double value = nearbyint(quotient) + (cpu_has(c, 2) ? (double)cpu_load_int(&c->in[2], s) : 0);
-        value = value < low ? low : value > high ? high : value;
-        cpu_store_int(y, i, isnan(value) ? 0 : (int64_t)value);
+        const int is_shifted = cpu_has(c, 2) && !cpu_is_float(y->dtype);
+        cpu_store_quantised(y, i, quotient, is_shifted ? (double)cpu_load_int(&c->in[2], s) : 0);
     }
     return MARU_ABI_OK;
 }

@@ -107,6 +107,7 @@ extern const cpu_ref_op cpu_ref_conv[];
 extern const cpu_ref_op cpu_ref_norm[];
 extern const cpu_ref_op cpu_ref_attention[];
 extern const cpu_ref_op cpu_ref_quant[];
+extern const cpu_ref_op cpu_ref_integer[];
 
 /* NULL if there is none of that name and domain. */
 const cpu_ref_op *cpu_ref_find(const char *domain, const char *name);

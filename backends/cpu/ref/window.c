@@ -22,6 +22,18 @@ int64_t cpu_product(const int64_t *dims, uint32_t n)
     return product;
 }
 
+int64_t cpu_window_at(const cpu_window *w, const int64_t *in_dims, const int64_t *o, const int64_t *k)
+{
+    int64_t at = 0;
+    for (uint32_t d = 0; d < w->n; d++) {
+        const int64_t p = o[d] * w->stride[d] + k[d] * w->dilation[d] - w->begin[d];
+        if (p < 0 || p >= in_dims[d])
+            return -1;
+        at = at * in_dims[d] + p;
+    }
+    return at;
+}
+
 static void read_list(const cpu_attrs *attrs, const char *name, uint32_t n, int64_t fallback, int64_t *out)
 {
     uint32_t given = 0;

@@ -22,6 +22,9 @@ typedef struct cpu_window {
 void cpu_read_window(const cpu_attrs *attrs, const cpu_tensor *x, const cpu_tensor *y, const int64_t *kernel,
                      cpu_window *out);
 
+/* Where the input lies for output position `o` and kernel position `k`; -1 in the padding. */
+int64_t cpu_window_at(const cpu_window *w, const int64_t *in_dims, const int64_t *o, const int64_t *k);
+
 /* Steps through a box of `n` dims, last fastest; false when it is at its end. `at` starts as zeros. */
 int cpu_next(int64_t *at, const int64_t *dims, uint32_t n);
 int64_t cpu_product(const int64_t *dims, uint32_t n);

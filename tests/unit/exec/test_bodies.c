@@ -132,7 +132,7 @@ static void a_composite_is_its_body(void **state)
     for (size_t i = 0; i < n_certify_cases; i++) {
         const certify_case *c = &certify_cases[i];
         for (const char *at = c->dtypes; *at; at += strcspn(at, " "), at += *at == ' ') {
-            char dtype[8];
+            char dtype[16];
             snprintf(dtype, sizeof dtype, "%.*s", (int)strcspn(at, " "), at);
             maru_graph *whole = make_graph(c, dtype);
             maru_graph *apart = make_graph(c, dtype);

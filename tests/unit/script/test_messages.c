@@ -111,6 +111,22 @@ static void the_library_is_passed_over(void **state)
     says("m.weights:get 'w'", "script.lua:3: there are no weights: give --weights FILE or FOLDER");
 }
 
+static void integer_products_are_operators_too(void **state)
+{
+    (void)state;
+    prints(XY "local y, scale, zero = x:dynamic_quantize_linear()\n"
+           "local w = m:constant(maru.zeros({768, 10}, 'i8'))\n"
+           "local shifted = maru.op('MatMulInteger', {y, w, false, m:constant(-3, 'i8')})\n"
+           "print(y, scale, zero, y:matmul_integer(w, zero), shifted.dtype)\n",
+           "u8[batch, 768]\tf32[]\tu8[]\ti32[batch, 10]\ti32\n");
+    prints("local x = m:input('x', 'u8', {1, 4, 9, 9})\nlocal w = m:constant(maru.zeros({6, 2, 3, 3}, 'i8'))\n"
+           "local s, z = m:constant(0.5, 'f32'), m:constant(3, 'i8')\n"
+           "print(x:conv_integer(w, {group = 2}))\n"
+           "print(x:qlinear_conv(s, 7, w, s, z, s, 9, {group = 2, pads = {1, 1, 1, 1}}))",
+           "i32[1, 6, 7, 7]\nu8[1, 6, 9, 9]\n");
+    says(XY "x:matmul_integer(x)", "script.lua:4: MatMulInteger: input 0 is f32, it must be i8 or u8");
+}
+
 static void things_print(void **state)
 {
     (void)state;
@@ -234,6 +250,7 @@ int main(void)
         cmocka_unit_test(what_exists_is_told),
         cmocka_unit_test(every_error_has_a_line),
         cmocka_unit_test(the_library_is_passed_over),
+        cmocka_unit_test(integer_products_are_operators_too),
         cmocka_unit_test(things_print),
         cmocka_unit_test(host_tensors_compute),
         cmocka_unit_test(pictures_become_inputs),
