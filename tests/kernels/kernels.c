@@ -147,6 +147,11 @@ static double uniform(uint64_t *state)
     return ((double)(*state >> 11) + 0.5) / 9007199254740992.0;
 }
 
+static int is_byte(uint32_t dtype)
+{
+    return dtype == MARU_ABI_U8 || dtype == MARU_ABI_I8;
+}
+
 void one_call_fill(one_call *c, uint64_t seed)
 {
     for (uint32_t i = 0; i < c->node.n_inputs; i++) {
@@ -154,6 +159,8 @@ void one_call_fill(one_call *c, uint64_t seed)
             const double radius = sqrt(-2 * log(uniform(&seed)));
             cpu_store(&c->in[i], k, radius * cos(6.283185307179586 * uniform(&seed)));
         }
+        for (int64_t k = 0; k < c->in[i].count && is_byte(c->in[i].dtype); k++)
+            cpu_store_int(&c->in[i], k, (int64_t)(256 * uniform(&seed)));
     }
 }
 
@@ -238,7 +245,7 @@ uint32_t kernel_isa(void)
     return facts.isa & (mask && *mask ? (uint32_t)strtoul(mask, NULL, 0) : UINT32_MAX);
 }
 
-maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_tail *tail, int n_threads)
+static const maru_abi_host *host_of(int n_threads)
 {
     static const maru_abi_host *hosts[2];
     static int made[2];
@@ -247,12 +254,14 @@ maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_t
         hosts[which] = kernel_host(n_threads);
         made[which] = n_threads;
     }
+    return hosts[which];
+}
+
+/* Holds anything but zeros when it grows. */
+static char *scratch_of(uint64_t bytes)
+{
     static char *scratch;
     static size_t room_bytes;
-    uint64_t bytes = kernel->scratch ? kernel->scratch(call, (uint32_t)abs(n_threads)) : 0;
-    void *prepared = kernel->prepare ? kernel->prepare(call, hosts[which], &bytes) : NULL;
-    if (kernel->prepare && !prepared)
-        fail("nothing was prepared", kernel->name);
     if (bytes > room_bytes) {
         free(scratch);
         room_bytes = (bytes + 63) / 64 * 64;
@@ -261,10 +270,30 @@ maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_t
             fail("no memory", "scratch");
         memset(scratch, 0xff, room_bytes);
     }
-    const cpu_team team = {hosts[which], kernel_isa(), scratch, prepared, tail};
-    const maru_abi_status status = kernel->fn(call, &team);
+    return scratch;
+}
+
+cpu_team prepare_kernel(const cpu_kernel *kernel, const cpu_call *call, const cpu_tail *tail, int n_threads)
+{
+    const maru_abi_host *host = host_of(n_threads);
+    uint64_t bytes = kernel->scratch ? kernel->scratch(call, (uint32_t)abs(n_threads)) : 0;
+    void *prepared = kernel->prepare ? kernel->prepare(call, host, &bytes) : NULL;
+    if (kernel->prepare && !prepared)
+        fail("nothing was prepared", kernel->name);
+    return (cpu_team){host, kernel_isa(), scratch_of(bytes), prepared, tail};
+}
+
+void release_kernel(const cpu_kernel *kernel, const cpu_team *team)
+{
     if (kernel->release)
-        kernel->release(hosts[which], prepared);
+        kernel->release(team->host, team->prepared);
+}
+
+maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_tail *tail, int n_threads)
+{
+    const cpu_team team = prepare_kernel(kernel, call, tail, n_threads);
+    const maru_abi_status status = kernel->fn(call, &team);
+    release_kernel(kernel, &team);
     return status;
 }
 
@@ -298,6 +327,7 @@ double compare(const cpu_tensor *got, const cpu_tensor *want, double relative, d
         const double r = fabs(cpu_load(want, i));
         most = isfinite(r) && r > most ? r : most;
     }
+    most = is_byte(want->dtype) ? 1 : most;
     for (int64_t i = 0; i < want->count; i++) {
         const double y = cpu_load(got, i);
         const double r = cpu_load(want, i);

@@ -7,7 +7,7 @@
 
 #include "cpu.h"
 
-#define MAX_OPERANDS 8
+#define MAX_OPERANDS 10
 #define MAX_ATTRS 8
 
 /* Operands lie at the end of their pages, the next page forbidden: a read or write past the end dies. */
@@ -48,7 +48,7 @@ typedef struct one_call {
  */
 void one_call_init(one_call *c, const char *line);
 void one_call_fini(one_call *c);
-/* Floats are normal, of the seed; integers are 0. */
+/* Floats are normal, of the seed; bytes are anything; other integers are 0. */
 void one_call_fill(one_call *c, uint64_t seed);
 
 /*
@@ -60,12 +60,15 @@ const maru_abi_host *kernel_host(int n_threads);
 /* Instruction sets of this machine that MARU_CPU_MASK leaves. */
 uint32_t kernel_isa(void);
 
-/* Runs it with scratch memory of its own. */
+/* A team to run the kernel with, on calls of these dims: as binding a program does. The next one takes its scratch. */
+cpu_team prepare_kernel(const cpu_kernel *kernel, const cpu_call *call, const cpu_tail *tail, int n_threads);
+void release_kernel(const cpu_kernel *kernel, const cpu_team *team);
+/* All of it for one run. */
 maru_abi_status run_kernel(const cpu_kernel *kernel, cpu_call *call, const cpu_tail *tail, int n_threads);
 
 /* Allowed difference of an op from its reference: a row of docs/numerics.md. 0 if there is none. */
 int find_tolerance(const char *op, const char *dtype, double *relative, double *share);
-/* The largest difference over the allowed one; more than 1 is wrong. */
+/* The largest difference over the allowed one; more than 1 is wrong. `share` counts steps of bytes. */
 double compare(const cpu_tensor *got, const cpu_tensor *want, double relative, double share);
 
 #endif

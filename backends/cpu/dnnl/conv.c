@@ -71,8 +71,7 @@ static int takes(const cpu_call *call)
 
 /* ---- descriptions ---- */
 
-/* Weights (groups, channels out, channels in, kernel...) where there are several groups. */
-static int describe_kernel(const cpu_dnnl *d, const cpu_call *call, dnnl_memory_desc_t *out)
+int cpu_dnnl_describe_kernel(const cpu_dnnl *d, const cpu_call *call, dnnl_memory_desc_t *out)
 {
     const int64_t groups = cpu_attr_int(&call->attrs, "group", 1);
     cpu_tensor w = call->in[1];
@@ -88,7 +87,8 @@ static int describe_kernel(const cpu_dnnl *d, const cpu_call *call, dnnl_memory_
 static int describe(const cpu_dnnl *d, const cpu_call *call, cpu_dnnl_primitive *p)
 {
     p->has_bias = cpu_has(call, 2);
-    return cpu_dnnl_describe(d, &call->in[0], &p->src.given) && describe_kernel(d, call, &p->weights.given) &&
+    return cpu_dnnl_describe(d, &call->in[0], &p->src.given) &&
+           cpu_dnnl_describe_kernel(d, call, &p->weights.given) &&
            cpu_dnnl_describe(d, &call->out[0], &p->dst.given) &&
            (!p->has_bias || cpu_dnnl_describe(d, &call->in[2], &p->bias)) &&
            cpu_dnnl_describe_any(d, &p->src.given, &p->src.wanted) &&

@@ -48,7 +48,14 @@ const cpu_dnnl *cpu_dnnl_open(void)
 
 dnnl_data_type_t cpu_dnnl_type(uint32_t dtype)
 {
-    return dtype == MARU_ABI_F32 ? dnnl_f32 : dtype == MARU_ABI_BF16 ? dnnl_bf16 : dnnl_data_type_undef;
+    switch (dtype) {
+    case MARU_ABI_F32: return dnnl_f32;
+    case MARU_ABI_BF16: return dnnl_bf16;
+    case MARU_ABI_U8: return dnnl_u8;
+    case MARU_ABI_I8: return dnnl_s8;
+    case MARU_ABI_I32: return dnnl_s32;
+    default: return dnnl_data_type_undef;
+    }
 }
 
 int cpu_dnnl_describe(const cpu_dnnl *d, const cpu_tensor *t, dnnl_memory_desc_t *out)

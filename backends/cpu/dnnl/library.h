@@ -17,7 +17,7 @@
     F(dnnl_reorder_primitive_desc_create) F(dnnl_primitive_attr_create) F(dnnl_primitive_attr_destroy)         \
     F(dnnl_primitive_attr_set_scratchpad_mode) F(dnnl_primitive_attr_set_output_scales)                        \
     F(dnnl_primitive_attr_set_post_ops) F(dnnl_post_ops_create) F(dnnl_post_ops_destroy)                       \
-    F(dnnl_post_ops_append_eltwise) F(dnnl_post_ops_append_sum)                                                \
+    F(dnnl_post_ops_append_eltwise) F(dnnl_post_ops_append_sum) F(dnnl_post_ops_append_binary)                 \
     F(dnnl_primitive_desc_create) F(dnnl_primitive_desc_destroy) F(dnnl_primitive_desc_query)                  \
     F(dnnl_primitive_desc_query_md) F(dnnl_primitive_create) F(dnnl_primitive_destroy)                         \
     F(dnnl_primitive_execute)

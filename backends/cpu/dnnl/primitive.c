@@ -155,7 +155,7 @@ uint32_t cpu_dnnl_weights_layout(const cpu_dnnl_recipe *recipe, const cpu_call *
 
 /* ---- running ---- */
 
-enum { MOST_ARGS = 5 };
+enum { MOST_ARGS = 7 };
 
 typedef struct arguments {
     dnnl_exec_arg_t args[MOST_ARGS];
@@ -214,6 +214,8 @@ static dnnl_status_t run_primitive(const cpu_dnnl *d, const cpu_call *call, cons
     add(d, &a, DNNL_ARG_SCRATCHPAD, &p->scratch, team->scratch);
     if (p->has_bias)
         add(d, &a, DNNL_ARG_BIAS, &p->bias, call->in[2].data);
+    for (int i = 0; i < p->n_operands; i++)
+        add(d, &a, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1, &p->operands[i], call->in[3 + i].data);
     return execute(d, p->primitive, &a);
 }
 
@@ -231,6 +233,14 @@ static dnnl_status_t run_all(const cpu_dnnl *d, const cpu_call *call, const cpu_
                             &p->dst.given, call->out[0].data);
 }
 
+maru_abi_status cpu_dnnl_status(cpu_call *call, dnnl_status_t status)
+{
+    if (status == dnnl_success)
+        return MARU_ABI_OK;
+    snprintf(call->message, call->message_bytes, "oneDNN failed with status %d", (int)status);
+    return status == dnnl_out_of_memory ? MARU_ABI_RESOURCE_EXHAUSTED : MARU_ABI_INTERNAL;
+}
+
 maru_abi_status cpu_dnnl_execute(cpu_call *call, const cpu_team *team, const cpu_dnnl_primitive *p)
 {
     const cpu_dnnl *d = cpu_dnnl_open();
@@ -238,8 +248,5 @@ maru_abi_status cpu_dnnl_execute(cpu_call *call, const cpu_team *team, const cpu
     d->omp_set_num_threads((int)team->host->thread_count(team->host->ctx));
     const dnnl_status_t status = run_all(d, call, team, p);
     d->omp_set_num_threads(before);
-    if (status == dnnl_success)
-        return MARU_ABI_OK;
-    snprintf(call->message, call->message_bytes, "oneDNN failed with status %d", (int)status);
-    return status == dnnl_out_of_memory ? MARU_ABI_RESOURCE_EXHAUSTED : MARU_ABI_INTERNAL;
+    return cpu_dnnl_status(call, status);
 }

@@ -20,6 +20,8 @@ typedef struct cpu_dnnl_primitive {
     cpu_dnnl_side src, weights, dst;
     dnnl_memory_desc_t bias, scratch;
     int has_bias;              // input 2
+    dnnl_memory_desc_t operands[2];  // of what comes after it: inputs 3 and 4
+    int n_operands;
     uint64_t scratch_bytes;    // of everything
 } cpu_dnnl_primitive;
 
@@ -69,5 +71,11 @@ int cpu_dnnl_make_reorder(const cpu_dnnl *d, const dnnl_memory_desc_t *from, con
                           dnnl_primitive_t *out);
 dnnl_status_t cpu_dnnl_reorder(const cpu_dnnl *d, dnnl_primitive_t reorder, const dnnl_memory_desc_t *from_desc,
                                void *from, const dnnl_memory_desc_t *to_desc, void *to);
+
+/* Weights of a convolution: (groups, channels out, channels in, kernel...) where there are several groups. conv.c */
+int cpu_dnnl_describe_kernel(const cpu_dnnl *d, const cpu_call *call, dnnl_memory_desc_t *out);
+
+/* The status of the call that this one leaves; its sentence too. */
+maru_abi_status cpu_dnnl_status(cpu_call *call, dnnl_status_t status);
 
 #endif

@@ -47,17 +47,6 @@ static double accumulated(double sum, int is_float)
 
 /* ---- matrices ---- */
 
-/* Which element of a scale or zero point serves row or column `at` of the matrix of batch `index`. */
-static int64_t side_index(const cpu_tensor *y, uint32_t n_batch, const cpu_tensor *t, int64_t index, int64_t at)
-{
-    if (!t || t->count == 1)
-        return 0;
-    if (t->rank == 1)
-        return at;
-    const int64_t side = t->dims[t->rank - 1] * t->dims[t->rank - 2];
-    return cpu_batch_offset(y, n_batch, t, index) + (side == 1 ? 0 : at);
-}
-
 typedef struct product {
     quantised a, b;
     cpu_matmul_dims dims;
@@ -81,11 +70,13 @@ static void multiply(cpu_call *c, const product *p, int64_t batch, int64_t row, 
     const cpu_matmul_dims *d = &p->dims;
     const int64_t a_at = cpu_batch_offset(y, d->n_batch, p->a.values, batch) + row * d->k;
     const int64_t b_at = cpu_batch_offset(y, d->n_batch, p->b.values, batch);
-    const double a_zero = value_at(p->a.zero, side_index(y, d->n_batch, p->a.zero, batch, row), 0);
+    const double a_zero = value_at(p->a.zero, cpu_side_index(y, d->n_batch, p->a.zero, batch, row), 0);
+    const int64_t a_scale = cpu_side_index(y, d->n_batch, p->a.scale, batch, row);
     for (int64_t column = 0; column < d->n; column++) {
-        const double b_zero = value_at(p->b.zero, side_index(y, d->n_batch, p->b.zero, batch, column), 0);
-        store(c, p, (batch * d->m + row) * d->n + column, dot(p, a_at, a_zero, b_at + column, b_zero),
-              side_index(y, d->n_batch, p->a.scale, batch, row), side_index(y, d->n_batch, p->b.scale, batch, column));
+        const double b_zero = value_at(p->b.zero, cpu_side_index(y, d->n_batch, p->b.zero, batch, column), 0);
+        const int64_t b_scale = cpu_side_index(y, d->n_batch, p->b.scale, batch, column);
+        store(c, p, (batch * d->m + row) * d->n + column, dot(p, a_at, a_zero, b_at + column, b_zero), a_scale,
+              b_scale);
     }
 }
 

@@ -53,6 +53,16 @@ cpu_matmul_dims cpu_read_matmul_dims(const cpu_tensor *a, const cpu_tensor *b, c
     return d;
 }
 
+int64_t cpu_side_index(const cpu_tensor *y, uint32_t n_batch, const cpu_tensor *t, int64_t index, int64_t at)
+{
+    if (!t || t->count == 1)
+        return 0;
+    if (t->rank == 1)
+        return at;
+    const int64_t side = t->dims[t->rank - 1] * t->dims[t->rank - 2];
+    return cpu_batch_offset(y, n_batch, t, index) + (side == 1 ? 0 : at);
+}
+
 static maru_abi_status ref_matmul(cpu_call *c)
 {
     const cpu_tensor *a = &c->in[0];

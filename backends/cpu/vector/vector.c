@@ -17,8 +17,8 @@
         cpu_vector_conv_##name
 
 #if defined(CPU_WITH_DNNL)
-extern const cpu_kernel cpu_dnnl_matmul[], cpu_dnnl_conv[];
-extern const cpu_packing cpu_dnnl_packing_matmul[], cpu_dnnl_packing_conv[];
+extern const cpu_kernel cpu_dnnl_matmul[], cpu_dnnl_conv[], cpu_dnnl_integer[];
+extern const cpu_packing cpu_dnnl_packing_matmul[], cpu_dnnl_packing_conv[], cpu_dnnl_packing_integer[];
 #endif
 extern const cpu_kernel cpu_vector_data[];
 FAMILIES(base)
@@ -31,6 +31,7 @@ const cpu_kernel *const cpu_vector_tables[] = {
 #if defined(CPU_WITH_DNNL)
     cpu_dnnl_matmul,
     cpu_dnnl_conv,
+    cpu_dnnl_integer,
 #endif
     cpu_vector_data,
     ROWS(base),
@@ -45,6 +46,7 @@ const cpu_packing *const cpu_packing_tables[] = {
 #if defined(CPU_WITH_DNNL)
     cpu_dnnl_packing_matmul,
     cpu_dnnl_packing_conv,
+    cpu_dnnl_packing_integer,
 #endif
     cpu_packing_gemm_base,
 #if defined(__x86_64__)
