@@ -15,6 +15,8 @@ typedef struct scanner {
     const uint8_t *begin;  // of the file
     const char *name;
     unsigned max_depth;
+    const maru_proto_lift *lift;  // NULL: nothing is written
+    maru_str *out;
 } scanner;
 
 typedef struct span {
@@ -113,6 +115,68 @@ static bool check_packed(ProtobufCType type, span value)
     return false;
 }
 
+/* ---- writing what was seen ---- */
+
+static void put_varint(maru_str *out, uint64_t value)
+{
+    char bytes[10];
+    size_t n = 0;
+    for (; value > 0x7f; value >>= 7)
+        bytes[n++] = (char)(0x80 | (value & 0x7f));
+    bytes[n++] = (char)value;
+    maru_str_append_n(out, bytes, n);
+}
+
+/* A length that is not known yet takes five bytes. */
+enum { LENGTH_BYTES = 5 };
+
+static void put_length(maru_str *out, size_t at)
+{
+    if (out->failed)
+        return;
+    size_t value = out->length - at - LENGTH_BYTES;
+    for (unsigned i = 0; i < LENGTH_BYTES; i++, value >>= 7)
+        out->data[at + i] = (char)((value & 0x7f) | (i + 1 < LENGTH_BYTES ? 0x80 : 0));
+}
+
+static void put_field(const scanner *s, const ProtobufCMessageDescriptor *message, uint64_t number, span whole,
+                      span value)
+{
+    const maru_proto_lift *lift = s->lift;
+    const size_t bytes = (size_t)(value.end - value.at);
+    if (message != lift->message || number != lift->field || bytes < lift->min_bytes) {
+        maru_str_append_n(s->out, (const char *)whole.at, (size_t)(whole.end - whole.at));
+        return;
+    }
+    put_varint(s->out, (uint64_t)lift->offset_field << 3);
+    put_varint(s->out, (uint64_t)(value.at - s->begin));
+    put_varint(s->out, (uint64_t)lift->bytes_field << 3);
+    put_varint(s->out, bytes);
+}
+
+static bool is_ours(const scanner *s, const ProtobufCMessageDescriptor *message, uint64_t number)
+{
+    return s->lift && message == s->lift->message &&
+           (number == s->lift->offset_field || number == s->lift->bytes_field);
+}
+
+/* ---- the walk ---- */
+
+static maru_status scan(const scanner *s, const ProtobufCMessageDescriptor *message, span in, unsigned depth);
+
+static maru_status scan_message(const scanner *s, const ProtobufCMessageDescriptor *message, uint64_t tag, span value,
+                                unsigned depth)
+{
+    if (!s->lift)
+        return scan(s, message, value, depth);
+    put_varint(s->out, tag);
+    const size_t at = s->out->length;
+    maru_str_append_n(s->out, "\0\0\0\0\0", LENGTH_BYTES);
+    MARU_TRY(scan(s, message, value, depth));
+    put_length(s->out, at);
+    return maru_str_check(s->out);
+}
+
 static maru_status scan(const scanner *s, const ProtobufCMessageDescriptor *message, span in, unsigned depth)
 {
     uint64_t seen_messages = 0;  // by index of field, as far as 64
@@ -130,11 +194,15 @@ static maru_status scan(const scanner *s, const ProtobufCMessageDescriptor *mess
             return damaged(s, at, message->short_name, "a field does not end");
         const ProtobufCFieldDescriptor *field =
             protobuf_c_message_descriptor_get_field(message, (unsigned)(tag >> 3));
+        if (is_ours(s, message, tag >> 3))
+            return damaged(s, at, message->short_name, "a number that no file may have");
         if (!field)
             continue;
         bool packed = wire_type_of(field->type) != WIRE_BYTES && is_packed(field, wire_type);
         if (packed ? !check_packed(field->type, value) : (int)wire_type != wire_type_of(field->type))
             return damaged(s, at, message->short_name, field->name);
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE && s->lift)
+            put_field(s, message, tag >> 3, (span){at, in.at}, value);
         if (field->type != PROTOBUF_C_TYPE_MESSAGE)
             continue;
         size_t index = (size_t)(field - message->fields);
@@ -142,7 +210,7 @@ static maru_status scan(const scanner *s, const ProtobufCMessageDescriptor *mess
         if (seen_messages & bit)
             return damaged(s, at, message->short_name, "a single message comes twice");
         seen_messages |= bit;
-        MARU_TRY(scan(s, field->descriptor, value, depth + 1));
+        MARU_TRY(scan_message(s, field->descriptor, tag, value, depth + 1));
     }
     return MARU_OK;
 }
@@ -150,8 +218,18 @@ static maru_status scan(const scanner *s, const ProtobufCMessageDescriptor *mess
 maru_status maru_proto_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t bytes,
                             unsigned max_depth, const char *name)
 {
-    scanner s = {.begin = data, .name = name, .max_depth = max_depth};
+    const scanner s = {.begin = data, .name = name, .max_depth = max_depth};
     if (bytes == 0)
         return MARU_OK;
     return scan(&s, descriptor, (span){s.begin, s.begin + bytes}, 1);
+}
+
+maru_status maru_proto_scan_lifting(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t bytes,
+                                    unsigned max_depth, const char *name, const maru_proto_lift *lift, maru_str *out)
+{
+    const scanner s = {.begin = data, .name = name, .max_depth = max_depth, .lift = lift, .out = out};
+    if (bytes == 0)
+        return MARU_OK;
+    MARU_TRY(scan(&s, descriptor, (span){s.begin, s.begin + bytes}, 1));
+    return maru_str_check(out);
 }

@@ -7,7 +7,7 @@
 #include "base/os.h"
 #include "import/proto_scan.h"
 #include "import/strings.h"
-#include "import/tensor_proto.pb-c.h"
+#include "import/onnx.pb-c.h"
 
 #include <inttypes.h>
 #include <limits.h>

@@ -3,6 +3,7 @@
 #include "script/instance.h"
 
 #include <lauxlib.h>
+#include <maru/onnx.h>
 #include <maru/system.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,6 +284,11 @@ maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
     const int description = lua_gettop(L);
     if (lua_getfield(L, description, "text") == LUA_TSTRING) {
         read_text_graph(L, index, ref, description);
+        lua_settop(L, graph);
+        return ref;
+    }
+    if (lua_getfield(L, description, "onnx") == LUA_TSTRING) {
+        MARU_LUA_TRY(L, maru_onnx_load(lua_tostring(L, -1), &ref->graph));
         lua_settop(L, graph);
         return ref;
     }

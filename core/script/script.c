@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/script.h"
 
+#include <maru/onnx.h>
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -206,21 +208,23 @@ static void describe_values(lua_State *L, maru_graph_ref *ref, int graph, bool i
     lua_setfield(L, -2, is_input ? "inputs" : "outputs");
 }
 
-/* A description of a graph in text form. */
-static void push_text_description(lua_State *L, const char *path)
+/* A description of a graph in text form, or of an ONNX model: the graph is read again when it is needed. */
+static void push_file_description(lua_State *L, const char *path, bool is_onnx)
 {
     size_t bytes = 0;
-    if (!maru_push_file(L, path, MARU_MAX_FILE_BYTES))
+    if (is_onnx)
+        lua_pushstring(L, path);
+    else if (!maru_push_file(L, path, MARU_MAX_FILE_BYTES))
         maru_raise_text(L, MARU_NOT_FOUND, "%s: there is no such file", path);
     const char *text = lua_tolstring(L, -1, &bytes);
     maru_graph_ref *ref = maru_push_graph(L);
     const int graph = lua_gettop(L);
-    MARU_LUA_TRY(L, maru_graph_read(text, bytes, path, &ref->graph));
+    MARU_LUA_TRY(L, is_onnx ? maru_onnx_load(path, &ref->graph) : maru_graph_read(text, bytes, path, &ref->graph));
     lua_newtable(L);
     describe_values(L, ref, graph, true);
     describe_values(L, ref, graph, false);
     lua_pushvalue(L, graph - 1);
-    lua_setfield(L, -2, "text");
+    lua_setfield(L, -2, is_onnx ? "onnx" : "text");
     const char *name = maru_graph_get_name(ref->graph);
     lua_pushstring(L, *name ? name : path);
     lua_setfield(L, -2, "name");
@@ -253,8 +257,9 @@ static int load_protected(lua_State *L)
     const call *c = get_call(L);
     const loading *load = c->in;
     open_host(L, load);
-    if (ends_with(load->path, ".maru") || maru_script_is_graph(load->path))
-        push_text_description(L, load->path);
+    const bool is_onnx = ends_with(load->path, ".onnx");
+    if (is_onnx || ends_with(load->path, ".maru") || maru_script_is_graph(load->path))
+        push_file_description(L, load->path, is_onnx);
     else
         maru_run_file(L, load->path);
     if (lua_type(L, -1) != LUA_TTABLE)

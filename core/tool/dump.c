@@ -107,7 +107,7 @@ static int run(const parsed *args)
     }
     const bool as_json = has_flag(args, "json");
     maru_status status;
-    if (ends_with(path, ".lua") || ends_with(path, ".maru") || maru_script_is_graph(path))
+    if (ends_with(path, ".lua") || ends_with(path, ".maru") || ends_with(path, ".onnx") || maru_script_is_graph(path))
         status = dump_graph(args);
     else if (maru_tensor_file_is_known(path) && !ends_with(path, ".safetensors.index.json"))
         status = dump_tensor(path, as_json);

@@ -218,7 +218,7 @@ maru_status open_script(const parsed *args, opened *out)
     *out = (opened){.to_stderr = has_flag(args, "json")};
     const char *path = get_word(args, 0);
     if (!path) {
-        fputs("maru: which model? A .lua script or a .maru graph is needed\n", stderr);
+        fputs("maru: which model? A .lua script, an .onnx model or a .maru graph is needed\n", stderr);
         exit(EXIT_USAGE);
     }
     char *device_options = NULL;

@@ -1,0 +1,191 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * Older forms of operators that move data. What was an attribute in an early
+ * opset is an input in the newest one.
+ */
+
+#include "import/onnx/onnx.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/fail.h"
+
+/* Attribute `name`, a list, becomes input `index`; one that is not given leaves the input out. */
+static maru_status list_to_input(onnx_node *n, const char *name, size_t index)
+{
+    size_t count = 0;
+    const int64_t *ints = onnx_attr_ints(n, name, &count);
+    if (!ints)
+        return MARU_OK;
+    while (n->n_inputs <= index)
+        n->inputs[n->n_inputs++] = MARU_NO_VALUE;
+    return onnx_ints(n, ints, count, &n->inputs[index]);
+}
+
+/* Reductions before 18, ReduceSum, Squeeze and Unsqueeze before 13. */
+static maru_status axes_to_input(onnx_node *n)
+{
+    static const char *const without[] = {"axes", NULL};
+    MARU_TRY(list_to_input(n, "axes", 1));
+    return onnx_add_as(n, n->op, without, NULL, 0);
+}
+
+static maru_status split(onnx_node *n)
+{
+    static const char *const without[] = {"split", NULL};
+    const maru_attribute count = MARU_ATTR_I("num_outputs", (int64_t)n->n_outputs);
+    MARU_TRY(list_to_input(n, "split", 1));
+    const bool has_count = onnx_has(n, 1) || onnx_attr_find(n, "num_outputs");
+    return onnx_add_as(n, "Split", without, &count, has_count ? 0 : 1);
+}
+
+static maru_status slice(onnx_node *n)
+{
+    static const char *const without[] = {"starts", "ends", "axes", NULL};
+    MARU_TRY(list_to_input(n, "starts", 1));
+    MARU_TRY(list_to_input(n, "ends", 2));
+    MARU_TRY(list_to_input(n, "axes", 3));
+    return onnx_add_as(n, "Slice", without, NULL, 0);
+}
+
+static maru_status pad(onnx_node *n)
+{
+    static const char *const without[] = {"pads", "value", NULL};
+    MARU_TRY(list_to_input(n, "pads", 1));
+    MARU_TRY(onnx_scalar_like(n, n->inputs[0], onnx_attr_float(n, "value", 0), &n->inputs[2]));
+    n->n_inputs = 3;
+    return onnx_add_as(n, "Pad", without, NULL, 0);
+}
+
+static maru_status top_k(onnx_node *n)
+{
+    static const char *const without[] = {"k", NULL};
+    const int64_t k = onnx_attr_int(n, "k", 0);
+    n->n_outputs = 2;
+    n->n_inputs = 2;
+    MARU_TRY(onnx_ints(n, &k, 1, &n->inputs[1]));
+    return onnx_add_as(n, "TopK", without, NULL, 0);
+}
+
+static maru_status scatter(onnx_node *n)
+{
+    return onnx_add_as(n, "ScatterElements", NULL, NULL, 0);
+}
+
+/* ---- Resize ---- */
+
+static maru_status resize_asymmetric(onnx_node *n, maru_value scales)
+{
+    static const char *const without[] = {"scales", "mode", NULL};
+    const bool is_nearest = onnx_attr_is(n, "mode", "nearest", "nearest");
+    const maru_attribute extra[] = {
+        MARU_ATTR_S("mode", is_nearest ? "nearest" : "linear"),
+        MARU_ATTR_S("coordinate_transformation_mode", "asymmetric"),
+        MARU_ATTR_S("nearest_mode", "floor"),
+    };
+    n->inputs[1] = MARU_NO_VALUE;
+    n->inputs[2] = scales;
+    n->n_inputs = 3;
+    return onnx_add_as(n, "Resize", without, extra, 3);
+}
+
+/* Scales are an attribute before 9. */
+static maru_status upsample_7(onnx_node *n)
+{
+    const onnx_attr *scales = onnx_attr_find(n, "scales");
+    maru_value value = MARU_NO_VALUE;
+    if (!scales)
+        return maru_fail(MARU_DATA_LOSS, "attribute 'scales' is missing");
+    const int64_t dims[] = {(int64_t)scales->n_floats};
+    const maru_constant_source source = {.data = scales->floats, .bytes = scales->n_floats * sizeof(float)};
+    MARU_TRY(maru_graph_constant(n->import->graph, "", MARU_F32, dims, 1, &source, &value));
+    return resize_asymmetric(n, value);
+}
+
+/* Upsample 9 and Resize 10: (x, scales). */
+static maru_status resize_10(onnx_node *n)
+{
+    return resize_asymmetric(n, n->inputs[1]);
+}
+
+/* ---- what is only a choice of others ---- */
+
+static maru_status constant(onnx_node *n)
+{
+    maru_graph *graph = n->import->graph;
+    const onnx_attr *a = n->n_attrs == 1 ? n->attrs[0] : NULL;
+    maru_constant_source source = {0};
+    if (!a)
+        return maru_fail(MARU_DATA_LOSS, "exactly one attribute is needed");
+    if (a->t)
+        return maru_onnx_constant(n->import->file, a->t, graph, &n->outputs[0]);
+    if (a->sparse_tensor)
+        return maru_onnx_sparse_constant(n->import->file, a->sparse_tensor, graph, &n->outputs[0]);
+    const bool is_list = strcmp(a->name, "value_ints") == 0 || strcmp(a->name, "value_floats") == 0;
+    const bool is_int = strncmp(a->name, "value_int", 9) == 0;
+    if (!is_int && strncmp(a->name, "value_float", 11) != 0)
+        return maru_fail(MARU_UNSUPPORTED, "a constant by attribute '%s' is not supported", a->name);
+    const int64_t dims[] = {(int64_t)(is_int ? a->n_ints : a->n_floats)};
+    if (is_int) {
+        source.data = is_list ? a->ints : &a->i;
+        source.bytes = (is_list ? a->n_ints : 1) * sizeof a->i;
+    } else {
+        source.data = is_list ? a->floats : &a->f;
+        source.bytes = (is_list ? a->n_floats : 1) * sizeof a->f;
+    }
+    if (!source.data)
+        source.data = &a->i;  // an empty list
+    return maru_graph_constant(graph, "", is_int ? MARU_I64 : MARU_F32, dims, is_list, &source, &n->outputs[0]);
+}
+
+/* All true, as large as x. */
+static maru_status mask_like(onnx_node *n, maru_value x, maru_value *out)
+{
+    const uint8_t one = 1;
+    const int64_t dims[] = {1};
+    const maru_constant_source source = {.data = &one, .bytes = 1};
+    maru_value shape = MARU_NO_VALUE;
+    maru_attribute value = {.name = "value", .kind = MARU_ATTR_TENSOR};
+    MARU_TRY(maru_graph_constant(n->import->graph, "", MARU_BOOL, dims, 1, &source, &value.tensor));
+    MARU_TRY(onnx_add(n, "Shape", &x, 1, NULL, 0, &shape));
+    return onnx_add(n, "ConstantOfShape", &shape, 1, &value, 1, out);
+}
+
+/* A network that is run, not trained, drops nothing. */
+static maru_status dropout(onnx_node *n)
+{
+    const void *training = onnx_has(n, 2) ? maru_graph_constant_data(n->import->graph, n->inputs[2]) : NULL;
+    if (onnx_has(n, 2) && (!training || *(const uint8_t *)training))
+        return maru_fail(MARU_UNSUPPORTED, "Dropout in training is not supported");
+    MARU_TRY(onnx_add(n, "Identity", n->inputs, 1, NULL, 0, &n->outputs[0]));
+    return n->n_outputs > 1 ? mask_like(n, n->inputs[0], &n->outputs[1]) : MARU_OK;
+}
+
+const onnx_form onnx_forms_data[] = {
+    {"", "ReduceSum", 1, 12, axes_to_input},
+    {"", "ReduceMax", 1, 17, axes_to_input},
+    {"", "ReduceMin", 1, 17, axes_to_input},
+    {"", "ReduceMean", 1, 17, axes_to_input},
+    {"", "ReduceProd", 1, 17, axes_to_input},
+    {"", "ReduceSumSquare", 1, 17, axes_to_input},
+    {"", "ReduceL1", 1, 17, axes_to_input},
+    {"", "ReduceL2", 1, 17, axes_to_input},
+    {"", "ReduceLogSum", 1, 17, axes_to_input},
+    {"", "ReduceLogSumExp", 1, 17, axes_to_input},
+    {"", "Squeeze", 1, 12, axes_to_input},
+    {"", "Unsqueeze", 1, 12, axes_to_input},
+    {"", "Split", 1, 17, split},
+    {"", "Slice", 1, 9, slice},
+    {"", "Pad", 1, 10, pad},
+    {"", "TopK", 1, 9, top_k},
+    {"", "Scatter", 9, INT16_MAX, scatter},
+    {"", "Upsample", 7, 8, upsample_7},
+    {"", "Upsample", 9, 9, resize_10},
+    {"", "Resize", 10, 10, resize_10},
+    {"", "Constant", 1, INT16_MAX, constant},
+    {"", "Dropout", 1, INT16_MAX, dropout},
+    {.op = NULL},
+};

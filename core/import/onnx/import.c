@@ -1,0 +1,367 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "import/onnx/import.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fail.h"
+
+enum { MAX_DEPTH = 24 };  // functions in functions, branches in branches
+
+static const char *text_of(const char *text)
+{
+    return text ? text : "";
+}
+
+const char *onnx_domain(const char *domain)
+{
+    return !domain || strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+}
+
+/* ---- opsets ---- */
+
+static int64_t version_in(Maru__Onnx__OperatorSetIdProto *const *imports, size_t n, const char *domain)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(onnx_domain(imports[i]->domain), domain) == 0)
+            return imports[i]->version;
+    return 0;
+}
+
+/* A function may import versions of its own. */
+int64_t onnx_version(const onnx_import *import, const onnx_scope *scope, const char *domain)
+{
+    const int64_t own = scope->function ? version_in(scope->function->opset_import, scope->function->n_opset_import,
+                                                     domain)
+                                        : 0;
+    return own ? own : version_in(import->model->opset_import, import->model->n_opset_import, domain);
+}
+
+static maru_status check_opset(const onnx_import *import)
+{
+    const onnx_model *m = import->model;
+    const int64_t version = version_in(m->opset_import, m->n_opset_import, "");
+    if (version == 0 && m->n_opset_import == 0)
+        return maru_fail(MARU_DATA_LOSS, "it names no opset");
+    if (version && (version < ONNX_OLDEST_OPSET || version > MARU_OPSET_ONNX))
+        return maru_fail(MARU_UNSUPPORTED, "opset %" PRId64 " is not supported: %d to %d are", version,
+                         ONNX_OLDEST_OPSET, MARU_OPSET_ONNX);
+    return MARU_OK;
+}
+
+/* ---- values by name ---- */
+
+static bool find(const onnx_scope *scope, const char *name, maru_value *out)
+{
+    uint64_t value = 0;
+    for (; scope; scope = scope->parent) {
+        if (maru_map_get_str(&scope->values, name, &value)) {
+            *out = (maru_value)value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static maru_status define(onnx_scope *scope, const char *name, maru_value value)
+{
+    if (maru_map_get_str(&scope->values, name, NULL))
+        return maru_fail(MARU_DATA_LOSS, "value '%s' is made twice", name);
+    return maru_map_set_str(&scope->values, name, value);
+}
+
+/* An initialiser becomes a constant when it is first read: those that nobody reads cost nothing. */
+static maru_status take_initializer(onnx_import *import, onnx_scope *scope, const char *name, bool *out_found)
+{
+    uint64_t index = 0;
+    maru_value value = MARU_NO_VALUE;
+    *out_found = false;
+    for (; scope; scope = (onnx_scope *)(uintptr_t)scope->parent) {
+        if (!maru_map_get_str(&scope->initializers, name, &index))
+            continue;
+        *out_found = true;
+        const onnx_graph *g = scope->graph;
+        if (index < g->n_initializer)
+            MARU_TRY(maru_onnx_constant(import->file, g->initializer[index], import->graph, &value));
+        else
+            MARU_TRY(maru_onnx_sparse_constant(import->file, g->sparse_initializer[index - g->n_initializer],
+                                               import->graph, &value));
+        return define(scope, name, value);
+    }
+    return MARU_OK;
+}
+
+static maru_status look_up(onnx_import *import, onnx_scope *scope, const char *name, maru_value *out)
+{
+    bool is_found = false;
+    *out = MARU_NO_VALUE;
+    if (!name || !*name || find(scope, name, out))
+        return MARU_OK;
+    MARU_TRY(take_initializer(import, scope, name, &is_found));
+    if (is_found && find(scope, name, out))
+        return MARU_OK;
+    return maru_fail(MARU_DATA_LOSS,
+                     "value '%s' is read before anything makes it: the nodes form a cycle, are not in order, or it is "
+                     "missing",
+                     name);
+}
+
+static maru_status list_initializers(onnx_scope *scope, const onnx_graph *g)
+{
+    scope->graph = g;
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        const char *name = text_of(g->initializer[i]->name);
+        if (maru_map_get_str(&scope->initializers, name, NULL))
+            return maru_fail(MARU_DATA_LOSS, "initialiser '%s' is there twice", name);
+        MARU_TRY(maru_map_set_str(&scope->initializers, name, i));
+    }
+    for (size_t i = 0; i < g->n_sparse_initializer; i++) {
+        const onnx_tensor *values = g->sparse_initializer[i]->values;
+        const char *name = values ? text_of(values->name) : "";
+        MARU_TRY(maru_map_set_str(&scope->initializers, name, g->n_initializer + i));
+    }
+    return MARU_OK;
+}
+
+static void scope_fini(onnx_scope *scope)
+{
+    maru_map_fini(&scope->values);
+    maru_map_fini(&scope->initializers);
+}
+
+/* ---- nodes ---- */
+
+/* In a function's body an attribute may stand for one of the call, or for its default. */
+static const onnx_attr *resolve_attr(const onnx_scope *scope, const onnx_attr *attr)
+{
+    const onnx_attr *found = attr;
+    if (!attr->ref_attr_name || !*attr->ref_attr_name || !scope->function)
+        return attr;
+    found = NULL;
+    for (size_t i = 0; i < scope->n_call_attrs; i++)
+        if (strcmp(text_of(scope->call_attrs[i]->name), attr->ref_attr_name) == 0)
+            found = scope->call_attrs[i];
+    for (size_t i = 0; !found && i < scope->function->n_attribute_proto; i++)
+        if (strcmp(text_of(scope->function->attribute_proto[i]->name), attr->ref_attr_name) == 0)
+            found = scope->function->attribute_proto[i];
+    return found;
+}
+
+/* Under the name that the body's node has for it. */
+static maru_status take_attr(onnx_node *n, const onnx_scope *scope, const onnx_attr *attr)
+{
+    const onnx_attr *found = resolve_attr(scope, attr);
+    if (!found)
+        return MARU_OK;  // neither given nor with a default: left out
+    if (n->n_attrs == ONNX_MAX_ATTRS)
+        return maru_fail(MARU_UNSUPPORTED, "it has more than %d attributes", ONNX_MAX_ATTRS);
+    n->renamed[n->n_attrs] = *found;
+    n->renamed[n->n_attrs].name = attr->name ? attr->name : (char *)(uintptr_t)"";
+    n->attrs[n->n_attrs] = &n->renamed[n->n_attrs];
+    n->n_attrs++;
+    return MARU_OK;
+}
+
+static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto, onnx_node *n)
+{
+    *n = (onnx_node){.import = import, .scope = scope, .op = text_of(proto->op_type)};
+    n->domain = onnx_domain(proto->domain);
+    n->version = onnx_version(import, scope, n->domain);
+    n->n_inputs = proto->n_input;
+    n->n_outputs = proto->n_output;
+    if (proto->n_input > ONNX_MAX_OPERANDS || proto->n_output > ONNX_MAX_OPERANDS)
+        return maru_fail(MARU_UNSUPPORTED, "it has more than %d inputs or outputs", ONNX_MAX_OPERANDS);
+    for (size_t i = 0; i < proto->n_input; i++)
+        MARU_TRY(look_up(import, scope, proto->input[i], &n->inputs[i]));
+    for (size_t i = 0; i < proto->n_output; i++)
+        n->wants[i] = *text_of(proto->output[i]) != 0;
+    for (size_t i = 0; i < proto->n_attribute; i++)
+        MARU_TRY(take_attr(n, scope, proto->attribute[i]));
+    while (n->n_inputs && n->inputs[n->n_inputs - 1] == MARU_NO_VALUE)
+        n->n_inputs--;
+    while (n->n_outputs && !n->wants[n->n_outputs - 1])
+        n->n_outputs--;
+    return MARU_OK;
+}
+
+static maru_status define_outputs(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto,
+                                  const onnx_node *n)
+{
+    for (size_t i = 0; i < n->n_outputs && i < proto->n_output; i++) {
+        if (!n->wants[i])
+            continue;
+        if (n->outputs[i] == MARU_NO_VALUE)
+            return maru_fail(MARU_UNSUPPORTED, "its output '%s' is not supported", proto->output[i]);
+        MARU_TRY(define(scope, proto->output[i], n->outputs[i]));
+        const maru_value_record *v = maru_graph_get(import->graph, n->outputs[i]);
+        if (v->kind == MARU_VALUE_NODE && !*v->name)
+            MARU_TRY(maru_graph_name_value(import->graph, n->outputs[i], proto->output[i]));
+    }
+    return MARU_OK;
+}
+
+static maru_status add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes, size_t count);
+
+/* ---- bodies ---- */
+
+static maru_status run_function(onnx_node *n, const onnx_function *f, onnx_scope *body)
+{
+    if (n->n_inputs > f->n_input || n->n_outputs > f->n_output)
+        return maru_fail(MARU_DATA_LOSS, "its function takes %zu inputs and gives %zu outputs", f->n_input,
+                         f->n_output);
+    for (size_t i = 0; i < f->n_input; i++)
+        MARU_TRY(define(body, f->input[i], i < n->n_inputs ? n->inputs[i] : MARU_NO_VALUE));
+    MARU_TRY(add_nodes(n->import, body, f->node, f->n_node));
+    for (size_t i = 0; i < n->n_outputs; i++)
+        MARU_TRY(look_up(n->import, body, f->output[i], &n->outputs[i]));
+    return MARU_OK;
+}
+
+static maru_status add_function(onnx_node *n, const onnx_function *f)
+{
+    onnx_scope body = {.function = f, .call_attrs = n->attrs, .n_call_attrs = n->n_attrs, .depth = n->scope->depth + 1};
+    if (body.depth > MAX_DEPTH)
+        return maru_fail(MARU_UNSUPPORTED, "functions call each other more than %d deep", MAX_DEPTH);
+    const maru_status status = run_function(n, f, &body);
+    scope_fini(&body);
+    return status == MARU_OK ? MARU_OK : maru_fail_within(status, "in function '%s'", text_of(f->name));
+}
+
+static maru_status run_branch(onnx_node *n, const onnx_graph *g, onnx_scope *body)
+{
+    MARU_TRY(list_initializers(body, g));
+    MARU_TRY(add_nodes(n->import, body, g->node, g->n_node));
+    if (g->n_output < n->n_outputs)
+        return maru_fail(MARU_DATA_LOSS, "its branch gives %zu outputs, %zu are read", g->n_output, n->n_outputs);
+    for (size_t i = 0; i < n->n_outputs; i++)
+        MARU_TRY(look_up(n->import, body, g->output[i]->name, &n->outputs[i]));
+    return MARU_OK;
+}
+
+/* A condition that is known when the model is loaded chooses here; another would need control flow in a plan. */
+static maru_status add_if(onnx_node *n)
+{
+    const maru_value condition = n->n_inputs ? n->inputs[0] : MARU_NO_VALUE;
+    const void *data = condition ? maru_graph_constant_data(n->import->graph, condition) : NULL;
+    if (!data || maru_graph_get(n->import->graph, condition)->dtype != MARU_BOOL)
+        return maru_fail(MARU_UNSUPPORTED, "If with a condition that is computed in the run is not supported");
+    const onnx_attr *branch = onnx_attr_find(n, *(const uint8_t *)data ? "then_branch" : "else_branch");
+    if (!branch || !branch->g)
+        return maru_fail(MARU_DATA_LOSS, "If lacks a branch");
+    onnx_scope body = *n->scope;
+    body.values = body.initializers = (maru_map){0};
+    body.parent = n->scope;
+    body.depth++;
+    if (body.depth > MAX_DEPTH)
+        return maru_fail(MARU_UNSUPPORTED, "branches are more than %d deep", MAX_DEPTH);
+    const maru_status status = run_branch(n, branch->g, &body);
+    scope_fini(&body);
+    return status;
+}
+
+const onnx_function *onnx_find_function(const onnx_model *model, const onnx_node_proto *node)
+{
+    for (size_t i = 0; i < model->n_functions; i++) {
+        const onnx_function *f = model->functions[i];
+        if (strcmp(text_of(f->name), text_of(node->op_type)) == 0 &&
+            strcmp(onnx_domain(f->domain), onnx_domain(node->domain)) == 0 &&
+            strcmp(text_of(f->overload), text_of(node->overload)) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+/* ---- the walk ---- */
+
+static maru_status convert_node(onnx_node *n, const onnx_node_proto *proto)
+{
+    const onnx_function *function = onnx_find_function(n->import->model, proto);
+    if (function)
+        return add_function(n, function);
+    if (!*n->domain && strcmp(n->op, "If") == 0)
+        return add_if(n);
+    const onnx_form *form = onnx_form_find(n->domain, n->op, n->version);
+    return form ? form->convert(n) : onnx_add_newest(n);
+}
+
+static maru_status add_node(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto)
+{
+    onnx_node n;
+    const char *name = text_of(proto->name);
+    MARU_TRY(read_node(import, scope, proto, &n));
+    if (*name)
+        MARU_TRY(maru_graph_push_scope(import->graph, name));
+    maru_status status = convert_node(&n, proto);
+    if (*name)
+        maru_graph_pop_scope(import->graph);
+    return status == MARU_OK ? define_outputs(import, scope, proto, &n) : status;
+}
+
+static maru_status add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const onnx_node_proto *proto = nodes[i];
+        const maru_status status = add_node(import, scope, proto);
+        if (status == MARU_OK)
+            continue;
+        const char *name = text_of(proto->name);
+        if (!*name && proto->n_output)
+            name = text_of(proto->output[0]);
+        return maru_fail_within(status, "node '%s' (%s)", name, text_of(proto->op_type));
+    }
+    return MARU_OK;
+}
+
+static maru_status add_graph(onnx_import *import, onnx_scope *scope)
+{
+    const onnx_graph *g = import->model->graph;
+    MARU_TRY(list_initializers(scope, g));
+    for (size_t i = 0; i < g->n_input; i++) {
+        maru_value value = MARU_NO_VALUE;
+        const char *name = text_of(g->input[i]->name);
+        if (maru_map_get_str(&scope->initializers, name, NULL))
+            continue;  // a default that is never changed
+        MARU_TRY(maru_onnx_input(g->input[i], import->graph, &value));
+        MARU_TRY(define(scope, name, value));
+    }
+    MARU_TRY(add_nodes(import, scope, g->node, g->n_node));
+    if (g->n_output == 0)
+        return maru_fail(MARU_DATA_LOSS, "its graph has no output");
+    for (size_t i = 0; i < g->n_output; i++) {
+        maru_value value = MARU_NO_VALUE;
+        MARU_TRY(look_up(import, scope, g->output[i]->name, &value));
+        MARU_TRY(maru_graph_output(import->graph, text_of(g->output[i]->name), value));
+    }
+    return MARU_OK;
+}
+
+static maru_status import_model(onnx_import *import)
+{
+    onnx_scope scope = {0};
+    maru_status status = check_opset(import);
+    if (status == MARU_OK)
+        status = onnx_check_operators(import);
+    if (status == MARU_OK)
+        status = add_graph(import, &scope);
+    scope_fini(&scope);
+    return status;
+}
+
+maru_status maru_onnx_load(const char *path, maru_graph **out_graph)
+{
+    onnx_import import = {0};
+    *out_graph = NULL;
+    MARU_TRY(maru_onnx_file_open(path, &import.file));
+    import.model = maru_onnx_file_model(import.file);
+    maru_status status = maru_graph_create(text_of(import.model->graph->name), &import.graph);
+    if (status == MARU_OK)
+        status = import_model(&import);
+    if (status == MARU_OK)
+        *out_graph = import.graph;
+    else
+        maru_graph_destroy(&import.graph);
+    maru_onnx_file_release(import.file);
+    return status == MARU_OK ? MARU_OK : maru_fail_within(status, "%s", path);
+}

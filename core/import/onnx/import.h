@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MARU_IMPORT_ONNX_IMPORT_H
+#define MARU_IMPORT_ONNX_IMPORT_H
+
+/* What the walk over a model's nodes (import.c) and the look before it (known.c) share. */
+
+#include "import/onnx/onnx.h"
+
+/* Names in a graph, in a function's body or in a branch, which sees those around it too. */
+struct onnx_scope {
+    maru_map values;        // name -> maru_value
+    maru_map initializers;  // name -> index, sparse ones after the others
+    const onnx_graph *graph;            // whose initialisers they are
+    const struct onnx_scope *parent;
+    const onnx_function *function;      // NULL outside of one
+    const onnx_attr *const *call_attrs; // of the call of the function
+    size_t n_call_attrs;
+    unsigned depth;
+};
+
+/* "ai.onnx" is "". */
+const char *onnx_domain(const char *domain);
+/* The opset of a domain where the scope is; 0 if none is imported. */
+int64_t onnx_version(const onnx_import *import, const onnx_scope *scope, const char *domain);
+/* The model's own function that a node calls; NULL: it is an operator. */
+const onnx_function *onnx_find_function(const onnx_model *model, const onnx_node_proto *node);
+
+/* known.c. UNSUPPORTED lists every operator that is not known. */
+MARU_NODISCARD maru_status onnx_check_operators(const onnx_import *import);
+
+#endif

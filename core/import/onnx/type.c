@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#include "import/onnx/onnx.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/fail.h"
+
+typedef Maru__Onnx__TensorShapeProto__Dimension onnx_dim;
+
+/* What no symbol may hold becomes '_'. */
+static void make_symbol_name(const char *text, char *out, size_t room)
+{
+    size_t n = 0;
+    if (isdigit((unsigned char)*text))
+        out[n++] = '_';
+    for (; *text && n + 1 < room; text++)
+        out[n++] = isalnum((unsigned char)*text) && (unsigned char)*text < 0x80 ? *text : '_';
+    out[n] = 0;
+}
+
+static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis, maru_graph *graph, maru_dim *out)
+{
+    char text[160];
+    char name[160];
+    if (dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0) {
+        *out = dim->dim_value;
+        return MARU_OK;
+    }
+    const bool is_named = dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+                          dim->dim_param && *dim->dim_param;
+    if (is_named)
+        snprintf(text, sizeof text, "%s", dim->dim_param);
+    else
+        snprintf(text, sizeof text, "%s_%zu", input, axis);
+    make_symbol_name(text, name, sizeof name);
+    return maru_graph_symbol(graph, name, NULL, out);
+}
+
+maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, maru_graph *graph, maru_value *out_value)
+{
+    const char *name = info->name ? info->name : "";
+    const Maru__Onnx__TypeProto *type = info->type;
+    if (!type || type->value_case != MARU__ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
+        return maru_fail(MARU_UNSUPPORTED, "input '%s' is no tensor: sequences, maps and optionals are not supported",
+                         name);
+    const int32_t elem = type->tensor_type->has_elem_type ? type->tensor_type->elem_type : 0;
+    if (elem < MARU_F32 || elem > MARU_I4 || elem == MARU_STRING || !maru_dtype_get_info((maru_dtype)elem))
+        return maru_fail(MARU_UNSUPPORTED, "input '%s': element type %" PRId32 " of ONNX is not supported", name, elem);
+    const Maru__Onnx__TensorShapeProto *shape = type->tensor_type->shape;
+    if (!shape)
+        return maru_fail(MARU_UNSUPPORTED, "input '%s' has no shape: not even its rank is known", name);
+    if (shape->n_dim > MARU_MAX_RANK)
+        return maru_fail(MARU_UNSUPPORTED, "input '%s': its rank is %zu, the largest is %d", name, shape->n_dim,
+                         MARU_MAX_RANK);
+    maru_dim dims[MARU_MAX_RANK];
+    for (size_t i = 0; i < shape->n_dim; i++)
+        MARU_TRY(read_dim(shape->dim[i], name, i, graph, &dims[i]));
+    return maru_graph_input(graph, name, (maru_dtype)elem, dims, (uint32_t)shape->n_dim, out_value);
+}

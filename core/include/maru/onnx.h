@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The Maru authors
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MARU_ONNX_H
+#define MARU_ONNX_H
+
+/* ONNX models as graphs: opsets 7 to 28 of the default domain, converted to the newest form. */
+
+#include <maru/attr.h>
+#include <maru/graph.h>
+#include <maru/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Reads a model file and makes its graph. Names of inputs, outputs and
+ * dim_params are kept (a character that no symbol may have becomes '_'; a dim
+ * without a name is called after its input and axis), a node's name is its
+ * scope, a value keeps its name. Initialisers are used where they lie in the
+ * mapped file, and so is external data, which must lie in the model's folder;
+ * the files stay mapped as long as the graph, or a model of it, lives.
+ *
+ * DATA_LOSS for a damaged file, UNSUPPORTED for what this build lacks: all
+ * operators that are not known are listed at once, with the opset and how
+ * many nodes have them. Destroy the graph.
+ */
+MARU_API MARU_NODISCARD maru_status maru_onnx_load(const char *path, maru_graph **out_graph);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
