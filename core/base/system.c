@@ -46,6 +46,11 @@ maru_status maru_program_path(char **out_path)
     return maru_os_program_path(out_path);
 }
 
+maru_status maru_list_folder(const char *path, maru_status (*fn)(void *ctx, const char *name), void *ctx)
+{
+    return maru_os_list_dir(path, fn, ctx);
+}
+
 maru_status maru_file_sha256(const char *path, char out_hex[65])
 {
     maru_os_map map = {0};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tool/certify_cases.h"
+#include "tool/certify_onnx.h"
 #include "tool/certify_report.h"
 #include "tool/show.h"
 #include "tool/tool.h"
@@ -15,6 +16,8 @@ static const option options[] = {
     {"device", 'd', "PATTERN", "the device (default cpu:0)"},
     {"device-option", 0, "KEY=VALUE", "an option for it; may be repeated"},
     {"html", 0, "FILE", "write the report as a page"},
+    {"onnx", 0, "DIR", "run the ONNX backend tests below a folder instead"},
+    {"test", 0, "PATTERN", "with --onnx: only tests whose name it matches (* and ?); may be repeated"},
     {0},
 };
 
@@ -305,6 +308,8 @@ static int certify(const parsed *args, certify_report *r)
     if (status != MARU_OK)
         return report_failure(status);
     r->device = r->info.id;
+    if (has_flag(args, "onnx"))
+        return certify_onnx(args, r);
     run_all(args, r);
     if (has_flag(args, "json"))
         certify_print_json(r);
@@ -333,14 +338,20 @@ static int run(const parsed *args)
 
 const command command_certify = {
     .name = "certify",
-    .usage = "certify [--device PATTERN] [--op NAME]... [--html FILE] [--json]",
+    .usage = "certify [--device PATTERN] [--op NAME]... [--onnx DIR [--test PATTERN]...] [--html FILE] [--json]",
     .summary = "compare a device with the plain C reference, operator by operator and dtype by dtype",
     .details = "Runs every operator on the device and on the reference, under strict placement, and compares "
     "within the\n"
                "tolerances of docs/numerics.md; runs each twice and compares the bits.\n"
                "\n"
                "    maru certify --device cpu\n"
-               "    maru certify --device mychip:0 --html report.html",
+               "    maru certify --device mychip:0 --html report.html\n"
+    "\n"
+    "With --onnx DIR it runs the tests below a folder that has the layout of ONNX's own backend tests\n"
+    "(model.onnx, test_data_set_N/input_I.pb and output_I.pb) and compares as ONNX does: relative 1e-3,\n"
+    "absolute 1e-7, integers exactly.\n"
+    "\n"
+    "    maru certify --onnx node_tests --test 'test_conv_*'",
     .has_host = true,
     .options = options,
     .run = run,

@@ -24,6 +24,13 @@ MARU_API bool maru_is_terminal(int fd);
 MARU_API bool maru_path_exists(const char *path);
 /* Folder where Maru keeps what it fetched and made: $XDG_CACHE_HOME/maru or ~/.cache/maru; malloc'ed. */
 MARU_API MARU_NODISCARD maru_status maru_cache_folder(char **out_path);
+/*
+ * Calls `fn` with the name of each entry of a folder but "." and "..", sorted
+ * by byte value; stops, and returns what it returned, when that is not
+ * MARU_OK.
+ */
+MARU_API MARU_NODISCARD maru_status maru_list_folder(const char *path, maru_status (*fn)(void *ctx, const char *name),
+                                                     void *ctx);
 /* Makes the folder and its parents. */
 MARU_API MARU_NODISCARD maru_status maru_make_folder(const char *path);
 /* Absolute path of the running program; malloc'ed. */
