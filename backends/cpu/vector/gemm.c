@@ -18,6 +18,7 @@ typedef struct product {
     const float *c;          // NULL: none; element (m, n): c[m * c_row + n * c_column]
     int64_t c_row, c_column;
     float *y;
+    int64_t first;           // element of the output, in a stack of products
     int64_t m, n, k;
     float alpha, beta;
     float *a_room;           // per worker TILE_ROWS rows of a_room_step; NULL: A is read where it lies
@@ -45,7 +46,7 @@ static void finish_block(const product *p, int64_t row, int64_t rows, int64_t co
             if (p->c)
                 v = add_c(p, v, row + r, at, p->n - at);
             for (uint32_t s = 0; tail && s < tail->n_steps; s++)
-                v = tail_step(&tail->steps[s], v, (row + r) * p->n + at, at, p->n - at);
+                v = tail_step(&tail->steps[s], v, p->first + (row + r) * p->n + at, at, p->n - at);
             store_some(p->y + (row + r) * p->n + at, v, p->n - at);
         }
     }
@@ -285,7 +286,8 @@ static void run_batches(void *ctx, int64_t begin, int64_t end, int32_t worker)
     for (int64_t i = begin; i < end; i++) {
         product p = product_of(job->call, job->team, s);
         p.a += offset_in(&job->call->out[0], &job->call->in[0], i);
-        p.y += i * s->m * s->n;
+        p.first = i * s->m * s->n;
+        p.y += p.first;
         p.b = panels;
         p.n_row_blocks = row_blocks_of(p.m);
         p.group = panels_of(p.n);
