@@ -210,7 +210,7 @@ maru_value maru_graph_input_at(const maru_graph *graph, size_t index)
 static maru_status note_elems(maru_graph *graph, maru_value value, const void *data)
 {
     maru_value_record *v = &graph->values.data[value];
-    if ((v->dtype != MARU_I64 && v->dtype != MARU_I32) || v->rank > 1 || !data)
+    if ((v->dtype != MARU_I64 && v->dtype != MARU_I32 && v->dtype != MARU_BOOL) || v->rank > 1 || !data)
         return MARU_OK;
     const uint32_t n = v->rank ? (uint32_t)v->dims[0] : 1;
     if (v->rank && v->dims[0] > 64)
@@ -366,6 +366,8 @@ maru_status maru_graph_ints(maru_graph *graph, const int64_t *elems, size_t n, m
 maru_status maru_graph_name_value(maru_graph *graph, maru_value value, const char *name)
 {
     MARU_TRY(check_value(graph, value));
+    if (graph->values.data[value].kind == MARU_VALUE_INPUT)
+        return MARU_OK;
     const char *copy = maru_arena_strdup(&graph->arena, name);
     if (!copy)
         return maru_fail_oom("a name");

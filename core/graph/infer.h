@@ -60,6 +60,8 @@ MARU_NODISCARD maru_status maru_infer_require_same_dtype(const maru_infer *infer
 /* The known elements of input `index` as plain integers; fails naming the op and the input if they are not known. */
 MARU_NODISCARD maru_status maru_infer_ints(const maru_infer *infer, size_t index, int64_t *out, size_t room,
                                            size_t *out_n);
+/* After an op's own inference: notes what is known of the elements of output 0. infer_elems.c */
+void maru_infer_follow(maru_infer *infer);
 /* Equal dims: the same expression, or the same constant. */
 bool maru_infer_same_dim(const maru_infer *infer, maru_dim a, maru_dim b);
 

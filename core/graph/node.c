@@ -220,6 +220,7 @@ static maru_status infer_and_add(maru_graph *graph, maru_node_record *node, cons
     infer->graph = graph;
     infer->node = node;
     MARU_TRY(node->op->infer(infer));
+    maru_infer_follow(infer);
     const size_t values_before = graph->values.count;
     maru_status status = add_outputs(graph, node, infer->outputs, n_outputs);
     if (status == MARU_OK)

@@ -219,7 +219,8 @@ static void push_file_description(lua_State *L, const char *path, bool is_onnx)
     const char *text = lua_tolstring(L, -1, &bytes);
     maru_graph_ref *ref = maru_push_graph(L);
     const int graph = lua_gettop(L);
-    MARU_LUA_TRY(L, is_onnx ? maru_onnx_load(path, &ref->graph) : maru_graph_read(text, bytes, path, &ref->graph));
+    MARU_LUA_TRY(L, is_onnx ? maru_onnx_load(path, NULL, &ref->graph)
+                            : maru_graph_read(text, bytes, path, &ref->graph));
     lua_newtable(L);
     describe_values(L, ref, graph, true);
     describe_values(L, ref, graph, false);

@@ -17,6 +17,7 @@ static const option options[] = {
     {"device-option", 0, "KEY=VALUE", "an option for it; may be repeated"},
     {"html", 0, "FILE", "write the report as a page"},
     {"onnx", 0, "DIR", "run the ONNX backend tests below a folder instead"},
+    {"absolute", 0, "X", "with --onnx: difference that is allowed whatever the value (default 1e-7)"},
     {"test", 0, "PATTERN", "with --onnx: only tests whose name it matches (* and ?); may be repeated"},
     {0},
 };
@@ -338,7 +339,7 @@ static int run(const parsed *args)
 
 const command command_certify = {
     .name = "certify",
-    .usage = "certify [--device PATTERN] [--op NAME]... [--onnx DIR [--test PATTERN]...] [--html FILE] [--json]",
+    .usage = "certify [--device PATTERN] [--op NAME]... [--onnx DIR] [--html FILE] [--json]",
     .summary = "compare a device with the plain C reference, operator by operator and dtype by dtype",
     .details = "Runs every operator on the device and on the reference, under strict placement, and compares "
     "within the\n"
@@ -349,7 +350,7 @@ const command command_certify = {
     "\n"
     "With --onnx DIR it runs the tests below a folder that has the layout of ONNX's own backend tests\n"
     "(model.onnx, test_data_set_N/input_I.pb and output_I.pb) and compares as ONNX does: relative 1e-3,\n"
-    "absolute 1e-7, integers exactly.\n"
+    "absolute 1e-7 and 1e-6 of the largest element, integers exactly.\n"
     "\n"
     "    maru certify --onnx node_tests --test 'test_conv_*'",
     .has_host = true,

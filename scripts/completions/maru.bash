@@ -12,7 +12,7 @@ _maru() {
     bench) own="--runs --warmup --profile" ;;
     plan) own="--format --output" ;;
     dump) own="--dot" ;;
-    certify) own="--op --html --device --device-option" shared=$host ;;
+    certify) own="--op --html --onnx --test --absolute --device --device-option" shared=$host ;;
     fetch) own="--from --accept-terms --to" shared="--json --help" ;;
     version) shared="--json --help" ;;
     devices | probe) shared=$host ;;

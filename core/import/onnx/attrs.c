@@ -128,7 +128,10 @@ static maru_status convert(onnx_node *n, room *r, const onnx_attr *from, maru_at
 maru_status onnx_add(onnx_node *n, const char *op, const maru_value *inputs, size_t n_inputs,
                      const maru_attribute *attrs, size_t n_attrs, maru_value *out_value)
 {
-    return maru_graph_node(n->import->graph, op, inputs, n_inputs, attrs, n_attrs, out_value, 1);
+    maru_value value = MARU_NO_VALUE;  // *out_value may be among the inputs
+    const maru_status status = maru_graph_node(n->import->graph, op, inputs, n_inputs, attrs, n_attrs, &value, 1);
+    *out_value = value;
+    return status;
 }
 
 static bool is_listed(const char *const *names, const char *name)

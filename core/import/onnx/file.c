@@ -23,6 +23,7 @@ typedef struct external_file {
 struct maru_onnx_file {
     char *path;
     maru_os_map map;
+    bool is_memory;  // the map is the caller's
     onnx_model *model;
     MARU_ARRAY(external_file) externals;
     atomic_int n_holders;
@@ -52,7 +53,8 @@ void maru_onnx_file_release(maru_onnx_file *file)
         free(file->externals.data[i].location);
     }
     maru_array_fini(&file->externals);
-    maru_os_unmap_file(&file->map);
+    if (!file->is_memory)
+        maru_os_unmap_file(&file->map);
     free(file->path);
     free(file);
 }
@@ -87,26 +89,41 @@ static maru_status open_into(maru_onnx_file *file, const char *path)
     if (!file->path)
         return maru_fail_oom("the name of a model");
     memcpy(file->path, path, bytes);
-    MARU_TRY(maru_os_map_file(path, &file->map));
+    if (!file->is_memory)
+        MARU_TRY(maru_os_map_file(path, &file->map));
     MARU_TRY(unpack(file));
     if (!file->model->graph)
         return maru_fail(MARU_DATA_LOSS, "%s is no ONNX model: it has no graph", path);
     return MARU_OK;
 }
 
-maru_status maru_onnx_file_open(const char *path, maru_onnx_file **out_file)
+static maru_status open_file(const char *path, const maru_os_map *memory, maru_onnx_file **out_file)
 {
     *out_file = NULL;
     maru_onnx_file *file = calloc(1, sizeof *file);
     if (!file)
         return maru_fail_oom("a model");
     atomic_init(&file->n_holders, 1);
+    file->is_memory = memory != NULL;
+    if (memory)
+        file->map = *memory;
     const maru_status status = open_into(file, path);
     if (status == MARU_OK)
         *out_file = file;
     else
         maru_onnx_file_release(file);
     return status;
+}
+
+maru_status maru_onnx_file_open(const char *path, maru_onnx_file **out_file)
+{
+    return open_file(path, NULL, out_file);
+}
+
+maru_status maru_onnx_file_open_memory(const void *data, size_t bytes, const char *name, maru_onnx_file **out_file)
+{
+    const maru_os_map memory = {.data = data, .bytes = bytes};
+    return open_file(name, &memory, out_file);
 }
 
 const onnx_model *maru_onnx_file_model(const maru_onnx_file *file)

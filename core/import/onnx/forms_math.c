@@ -34,6 +34,17 @@ static maru_status clip(onnx_node *n)
     return onnx_add_as(n, "Clip", without, NULL, 0);
 }
 
+/* Some exporters write bounds of one element, not scalars. */
+static maru_status clip_scalars(onnx_node *n)
+{
+    for (size_t i = 1; i < n->n_inputs; i++) {
+        const maru_value_record *v = onnx_has(n, i) ? input_of(n, i) : NULL;
+        if (v && v->rank == 1 && v->dims[0] == 1)
+            MARU_TRY(onnx_add(n, "Squeeze", &n->inputs[i], 1, NULL, 0, &n->inputs[i]));
+    }
+    return onnx_add_newest(n);
+}
+
 /*
  * Before 13: over all axes from `axis` on, which are taken as one. The name
  * and the attribute are the newest form's, the default axis is 1.
@@ -104,14 +115,17 @@ static maru_status mean_variance_normalization(onnx_node *n)
     maru_value reduce[2] = {n->inputs[0], MARU_NO_VALUE};
     maru_value pair[2];
     maru_value centred = MARU_NO_VALUE;
+    maru_value centred_square = MARU_NO_VALUE;
+    maru_value deviation = MARU_NO_VALUE;
     MARU_TRY(onnx_ints(n, axes ? axes : usual, axes ? count : 3, &reduce[1]));
     pair[0] = n->inputs[0];
     MARU_TRY(onnx_add(n, "ReduceMean", reduce, 2, NULL, 0, &pair[1]));
     MARU_TRY(onnx_add(n, "Sub", pair, 2, NULL, 0, &centred));
     pair[0] = pair[1] = centred;
     MARU_TRY(onnx_add(n, "Mul", pair, 2, NULL, 0, &reduce[0]));
-    MARU_TRY(onnx_add(n, "ReduceMean", reduce, 2, NULL, 0, &pair[0]));
-    MARU_TRY(onnx_add(n, "Sqrt", pair, 1, NULL, 0, &pair[0]));
+    MARU_TRY(onnx_add(n, "ReduceMean", reduce, 2, NULL, 0, &centred_square));
+    MARU_TRY(onnx_add(n, "Sqrt", &centred_square, 1, NULL, 0, &deviation));
+    pair[0] = deviation;
     MARU_TRY(onnx_scalar_like(n, n->inputs[0], 1e-9, &pair[1]));
     MARU_TRY(onnx_add(n, "Add", pair, 2, NULL, 0, &pair[1]));
     pair[0] = centred;
@@ -129,11 +143,19 @@ static maru_status lp_normalization(onnx_node *n)
         return maru_fail(MARU_INVALID_ARGUMENT, "LpNormalization: p is 1 or 2");
     MARU_TRY(onnx_ints(n, &axis, 1, &reduce[1]));
     MARU_TRY(onnx_add(n, p == 1 ? "ReduceL1" : "ReduceL2", reduce, 2, NULL, 0, &pair[1]));
+    // A norm of 0 leaves its zeros as they are.
+    maru_value choice[3] = {MARU_NO_VALUE, MARU_NO_VALUE, pair[1]};
+    maru_value zero[2] = {pair[1], MARU_NO_VALUE};
+    MARU_TRY(onnx_scalar_like(n, pair[1], 0, &zero[1]));
+    MARU_TRY(onnx_scalar_like(n, pair[1], 1, &choice[1]));
+    MARU_TRY(onnx_add(n, "Equal", zero, 2, NULL, 0, &choice[0]));
+    MARU_TRY(onnx_add(n, "Where", choice, 3, NULL, 0, &pair[1]));
     return onnx_add(n, "Div", pair, 2, NULL, 0, &n->outputs[0]);
 }
 
 const onnx_form onnx_forms_math[] = {
     {"", "Clip", 1, 10, clip},
+    {"", "Clip", 11, INT16_MAX, clip_scalars},
     {"", "Softmax", 1, 12, softmax},
     {"", "LogSoftmax", 1, 12, softmax},
     {"", "BatchNormalization", 7, 13, batch_normalization},

@@ -244,10 +244,12 @@ static maru_status run_branch(onnx_node *n, const onnx_graph *g, onnx_scope *bod
 static maru_status add_if(onnx_node *n)
 {
     const maru_value condition = n->n_inputs ? n->inputs[0] : MARU_NO_VALUE;
-    const void *data = condition ? maru_graph_constant_data(n->import->graph, condition) : NULL;
-    if (!data || maru_graph_get(n->import->graph, condition)->dtype != MARU_BOOL)
+    const maru_value_record *v = maru_graph_get(n->import->graph, condition);
+    int64_t truth = 0;
+    if (!condition || !v->elems || v->n_elems != 1 ||
+        !maru_expr_is_const(&n->import->graph->exprs, v->elems[0], &truth))
         return maru_fail(MARU_UNSUPPORTED, "If with a condition that is computed in the run is not supported");
-    const onnx_attr *branch = onnx_attr_find(n, *(const uint8_t *)data ? "then_branch" : "else_branch");
+    const onnx_attr *branch = onnx_attr_find(n, truth ? "then_branch" : "else_branch");
     if (!branch || !branch->g)
         return maru_fail(MARU_DATA_LOSS, "If lacks a branch");
     onnx_scope body = *n->scope;
@@ -314,6 +316,23 @@ static maru_status add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_p
     return MARU_OK;
 }
 
+/* An input of the graph, or a constant where the caller knows its value. */
+static maru_status add_input(onnx_import *import, const Maru__Onnx__ValueInfoProto *info, maru_value *out)
+{
+    const maru_onnx_params *p = import->params;
+    const maru_tensor *dims = NULL;
+    for (size_t i = 0; i < p->n_known; i++) {
+        const maru_tensor *t = p->known[i].tensor;
+        const maru_constant_source source = {.data = t->data, .bytes = t->bytes};
+        if (strcmp(p->known[i].name, text_of(info->name)) != 0)
+            continue;
+        if (p->known[i].is_value)
+            return maru_graph_constant(import->graph, info->name, t->dtype, t->dims, t->rank, &source, out);
+        dims = t;
+    }
+    return maru_onnx_input(info, dims, import->graph, out);
+}
+
 static maru_status add_graph(onnx_import *import, onnx_scope *scope)
 {
     const onnx_graph *g = import->model->graph;
@@ -323,7 +342,7 @@ static maru_status add_graph(onnx_import *import, onnx_scope *scope)
         const char *name = text_of(g->input[i]->name);
         if (maru_map_get_str(&scope->initializers, name, NULL))
             continue;  // a default that is never changed
-        MARU_TRY(maru_onnx_input(g->input[i], import->graph, &value));
+        MARU_TRY(add_input(import, g->input[i], &value));
         MARU_TRY(define(scope, name, value));
     }
     MARU_TRY(add_nodes(import, scope, g->node, g->n_node));
@@ -349,11 +368,11 @@ static maru_status import_model(onnx_import *import)
     return status;
 }
 
-maru_status maru_onnx_load(const char *path, maru_graph **out_graph)
+maru_status maru_onnx_import(maru_onnx_file *file, const maru_onnx_params *params, maru_graph **out_graph)
 {
-    onnx_import import = {0};
+    static const maru_onnx_params none;
+    onnx_import import = {.file = file, .params = params ? params : &none};
     *out_graph = NULL;
-    MARU_TRY(maru_onnx_file_open(path, &import.file));
     import.model = maru_onnx_file_model(import.file);
     maru_status status = maru_graph_create(text_of(import.model->graph->name), &import.graph);
     if (status == MARU_OK)
@@ -362,6 +381,15 @@ maru_status maru_onnx_load(const char *path, maru_graph **out_graph)
         *out_graph = import.graph;
     else
         maru_graph_destroy(&import.graph);
-    maru_onnx_file_release(import.file);
+    return status;
+}
+
+maru_status maru_onnx_load(const char *path, const maru_onnx_params *params, maru_graph **out_graph)
+{
+    maru_onnx_file *file = NULL;
+    *out_graph = NULL;
+    MARU_TRY(maru_onnx_file_open(path, &file));
+    const maru_status status = maru_onnx_import(file, params, out_graph);
+    maru_onnx_file_release(file);
     return status == MARU_OK ? MARU_OK : maru_fail_within(status, "%s", path);
 }

@@ -29,6 +29,9 @@ typedef Maru__Onnx__FunctionProto onnx_function;
 typedef struct maru_onnx_file maru_onnx_file;
 
 MARU_NODISCARD maru_status maru_onnx_file_open(const char *path, maru_onnx_file **out_file);
+/* As open, from memory that outlives the file and what is made of it; `name` stands for its path. */
+MARU_NODISCARD maru_status maru_onnx_file_open_memory(const void *data, size_t bytes, const char *name,
+                                                      maru_onnx_file **out_file);
 void maru_onnx_file_release(maru_onnx_file *file);
 const onnx_model *maru_onnx_file_model(const maru_onnx_file *file);
 
@@ -44,11 +47,17 @@ MARU_NODISCARD maru_status maru_onnx_file_bytes(maru_onnx_file *file, const char
 MARU_NODISCARD maru_status maru_onnx_sparse_constant(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
                                                      maru_graph *graph, maru_value *out_value);
 
+/* ---- import.c ---- */
+
+/* maru_onnx_load of a file that is open. */
+MARU_NODISCARD maru_status maru_onnx_import(maru_onnx_file *file, const maru_onnx_params *params,
+                                            maru_graph **out_graph);
+
 /* ---- type.c ---- */
 
-/* Adds an input of the type that is declared. */
-MARU_NODISCARD maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, maru_graph *graph,
-                                           maru_value *out_value);
+/* Adds an input of the type that is declared; open dims are those of `known` (NULL: symbols). */
+MARU_NODISCARD maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, const maru_tensor *known,
+                                           maru_graph *graph, maru_value *out_value);
 
 /* ---- nodes on their way into the graph ---- */
 
@@ -58,6 +67,7 @@ typedef struct onnx_import {
     maru_onnx_file *file;
     maru_graph *graph;
     const onnx_model *model;
+    const maru_onnx_params *params;
 } onnx_import;
 
 typedef struct onnx_scope onnx_scope;

@@ -21,11 +21,19 @@ static void make_symbol_name(const char *text, char *out, size_t room)
     out[n] = 0;
 }
 
+static bool is_constant(const onnx_dim *dim)
+{
+    return dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0;
+}
+
+/* Exporters write 10^9 for "to the end", which then is the end. */
+#define LARGEST_DIM 1000000000
+
 static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis, maru_graph *graph, maru_dim *out)
 {
     char text[160];
     char name[160];
-    if (dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0) {
+    if (is_constant(dim)) {
         *out = dim->dim_value;
         return MARU_OK;
     }
@@ -36,10 +44,12 @@ static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis,
     else
         snprintf(text, sizeof text, "%s_%zu", input, axis);
     make_symbol_name(text, name, sizeof name);
-    return maru_graph_symbol(graph, name, NULL, out);
+    const maru_symbol_params params = {.max = LARGEST_DIM};
+    return maru_graph_symbol(graph, name, &params, out);
 }
 
-maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, maru_graph *graph, maru_value *out_value)
+maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, const maru_tensor *known, maru_graph *graph,
+                            maru_value *out_value)
 {
     const char *name = info->name ? info->name : "";
     const Maru__Onnx__TypeProto *type = info->type;
@@ -55,8 +65,16 @@ maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, maru_graph *
     if (shape->n_dim > MARU_MAX_RANK)
         return maru_fail(MARU_UNSUPPORTED, "input '%s': its rank is %zu, the largest is %d", name, shape->n_dim,
                          MARU_MAX_RANK);
+    if (known && known->rank != shape->n_dim)
+        return maru_fail(MARU_INVALID_ARGUMENT, "input '%s': its rank is %zu, dims of rank %u are given", name,
+                         shape->n_dim, known->rank);
     maru_dim dims[MARU_MAX_RANK];
-    for (size_t i = 0; i < shape->n_dim; i++)
+    for (size_t i = 0; i < shape->n_dim; i++) {
+        if (known && !is_constant(shape->dim[i])) {
+            dims[i] = known->dims[i];
+            continue;
+        }
         MARU_TRY(read_dim(shape->dim[i], name, i, graph, &dims[i]));
+    }
     return maru_graph_input(graph, name, (maru_dtype)elem, dims, (uint32_t)shape->n_dim, out_value);
 }

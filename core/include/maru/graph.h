@@ -127,7 +127,7 @@ MARU_API MARU_NODISCARD maru_status maru_graph_shape(maru_graph *graph, const ma
 MARU_API MARU_NODISCARD maru_status maru_graph_ints(maru_graph *graph, const int64_t *elems, size_t n,
                                                     maru_value *out_value);
 
-/* Gives a value a name, for outputs by name, traces and placement. */
+/* Gives a value a name, for outputs by name, traces and placement. An input keeps the one that it is set by. */
 MARU_API MARU_NODISCARD maru_status maru_graph_name_value(maru_graph *graph, maru_value value, const char *name);
 
 /* ---- nodes ------------------------------------------------------------ */

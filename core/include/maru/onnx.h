@@ -8,13 +8,28 @@
 #include <maru/attr.h>
 #include <maru/graph.h>
 #include <maru/status.h>
+#include <maru/tensor.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* What is known of an input when the model is loaded. */
+typedef struct maru_onnx_known {
+    const char *name;
+    const maru_tensor *tensor;
+    bool is_value;  // it becomes a constant, and shapes may follow from it; else its dims alone are known
+} maru_onnx_known;
+
+typedef struct maru_onnx_params {
+    const maru_onnx_known *known;  // copied
+    size_t n_known;
+} maru_onnx_params;
+
 /*
- * Reads a model file and makes its graph. Names of inputs, outputs and
+ * Reads a model file and makes its graph; `params` may be NULL. Names of inputs, outputs and
  * dim_params are kept (a character that no symbol may have becomes '_'; a dim
  * without a name is called after its input and axis), a node's name is its
  * scope, a value keeps its name. Initialisers are used where they lie in the
@@ -25,7 +40,8 @@ extern "C" {
  * operators that are not known are listed at once, with the opset and how
  * many nodes have them. Destroy the graph.
  */
-MARU_API MARU_NODISCARD maru_status maru_onnx_load(const char *path, maru_graph **out_graph);
+MARU_API MARU_NODISCARD maru_status maru_onnx_load(const char *path, const maru_onnx_params *params,
+                                                 maru_graph **out_graph);
 
 #ifdef __cplusplus
 }
