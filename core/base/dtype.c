@@ -36,6 +36,10 @@ static const maru_dtype_info dtypes[] = {
     ROW(MARU_F8E5M2FNUZ, "f8e5m2fnuz", FLOAT, 1, 1),
     ROW(MARU_U4, "u4", UINT, 2, 1),
     ROW(MARU_I4, "i4", INT, 2, 1),
+    ROW(MARU_F4E2M1, "f4e2m1", FLOAT, 2, 1),
+    ROW(MARU_F8E8M0, "f8e8m0", FLOAT, 1, 1),
+    ROW(MARU_U2, "u2", UINT, 4, 1),
+    ROW(MARU_I2, "i2", INT, 4, 1),
     ROW(MARU_Q4_0, "q4_0", BLOCK, 32, 18),
     ROW(MARU_Q4_1, "q4_1", BLOCK, 32, 20),
     ROW(MARU_Q5_0, "q5_0", BLOCK, 32, 22),
@@ -113,14 +117,20 @@ maru_status maru_dtype_tensor_bytes(maru_dtype dtype, const int64_t *dims, size_
 
 /* ---- single elements ---- */
 
+static int element_bits(const maru_dtype_info *info)
+{
+    return (int)(info->block_bytes * 8 / info->block_elements);
+}
+
 /* Bits of one element, zero-extended. Tensors are little-endian, as is every host so far. */
 static uint64_t load_bits(const maru_dtype_info *info, const void *data, int64_t index)
 {
     const char *bytes = data;
     uint64_t bits = 0;
-    if (info->block_elements == 2) {
-        uint8_t pair = (uint8_t)bytes[index / 2];
-        return index % 2 ? pair >> 4 : pair & 15;
+    if (info->block_elements > 1) {
+        const int width = element_bits(info);
+        const int shift = (int)(index % info->block_elements) * width;
+        return (uint8_t)bytes[index / info->block_elements] >> shift & ((1u << width) - 1);
     }
     switch (info->block_bytes) {
     case 1: memcpy(&bits, bytes + index, 1); break;
@@ -134,10 +144,12 @@ static uint64_t load_bits(const maru_dtype_info *info, const void *data, int64_t
 static void store_bits(const maru_dtype_info *info, void *data, int64_t index, uint64_t bits)
 {
     char *bytes = data;
-    if (info->block_elements == 2) {
-        uint8_t pair = (uint8_t)bytes[index / 2];
-        pair = (uint8_t)(index % 2 ? (pair & 15) | (bits & 15) << 4 : (pair & 0xf0) | (bits & 15));
-        bytes[index / 2] = (char)pair;
+    if (info->block_elements > 1) {
+        const int width = element_bits(info);
+        const int shift = (int)(index % info->block_elements) * width;
+        const unsigned mask = ((1u << width) - 1) << shift;
+        char *byte = bytes + index / info->block_elements;
+        *byte = (char)(((uint8_t)*byte & ~mask) | ((unsigned)bits << shift & mask));
         return;
     }
     switch (info->block_bytes) {
@@ -146,11 +158,6 @@ static void store_bits(const maru_dtype_info *info, void *data, int64_t index, u
     case 4: memcpy(bytes + index * 4, &bits, 4); break;
     case 8: memcpy(bytes + index * 8, &bits, 8); break;
     }
-}
-
-static int element_bits(const maru_dtype_info *info)
-{
-    return info->block_elements == 2 ? 4 : (int)info->block_bytes * 8;
 }
 
 static int64_t sign_extend(uint64_t bits, int width)

@@ -12,8 +12,8 @@
 
 /*
  * Bytes of a dense row-major tensor. Block formats need a last dim that their
- * block divides; 4-bit integers are packed over the whole tensor, the last
- * byte half used when the count is odd. Fails on a negative dim, an overflow,
+ * block divides; dtypes of 4 and 2 bits are packed over the whole tensor, and
+ * the last byte may have bits that nothing uses. Fails on a negative dim, an overflow,
  * an unknown dtype or MARU_STRING.
  */
 MARU_NODISCARD maru_status maru_dtype_tensor_bytes(maru_dtype dtype, const int64_t *dims, size_t rank,

@@ -32,6 +32,7 @@ static width width_of(uint32_t dtype)
     static const width widths[] = {
         {MARU_ABI_F64, 53, 11},   {MARU_ABI_F32, 24, 8},        {MARU_ABI_F16, 11, 5},   {MARU_ABI_BF16, 8, 8},
         {MARU_ABI_F8E4M3FN, 4, 4}, {MARU_ABI_F8E4M3FNUZ, 4, 4}, {MARU_ABI_F8E5M2, 3, 5}, {MARU_ABI_F8E5M2FNUZ, 3, 5},
+        {MARU_ABI_F8E8M0, 1, 8},  {MARU_ABI_F4E2M1, 2, 2},
     };
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         if (widths[i].dtype == dtype)

@@ -24,7 +24,7 @@ static bool is_quantised(maru_dtype dtype)
 {
     const maru_dtype_info *info = maru_dtype_get_info(dtype);
     return info && (info->kind == MARU_CLASS_INT || info->kind == MARU_CLASS_UINT ||
-                    (dtype >= MARU_F8E4M3FN && dtype <= MARU_F8E5M2FNUZ));
+                    (dtype >= MARU_F8E4M3FN && dtype <= MARU_F8E5M2FNUZ) || dtype == MARU_F4E2M1);
 }
 
 MARU_INFER(quantize_linear)

@@ -24,7 +24,7 @@ enum { MAX_DEPTH = 8 };
 static maru_status take_dtype(const tensor_proto *p, const char *name, maru_dtype *out)
 {
     int32_t type = p->has_data_type ? p->data_type : 0;
-    if (type < MARU_F32 || type > MARU_I4 || !maru_dtype_get_info((maru_dtype)type))
+    if (type < MARU_F32 || type > MARU_I2 || !maru_dtype_get_info((maru_dtype)type))
         return maru_fail(MARU_UNSUPPORTED, "%s: data_type %" PRId32 " of ONNX is not supported", name, type);
     *out = (maru_dtype)type;
     return MARU_OK;
@@ -82,12 +82,16 @@ static bool int32_bounds(maru_dtype dtype, int32_t *lo, int32_t *hi)
     case MARU_F8E5M2:
     case MARU_F8E5M2FNUZ:
     case MARU_U4:
-    case MARU_I4: return true;
+    case MARU_I4:
+    case MARU_F4E2M1:
+    case MARU_F8E8M0:
+    case MARU_U2:
+    case MARU_I2: return true;
     }
     return false;
 }
 
-/* Each value holds the bits of one element, or of two 4-bit ones. */
+/* Each value holds the bits of one element, or of a byte of narrower ones. */
 static maru_status take_int32(const tensor_proto *p, const char *name, int32_t lo, int32_t hi, maru_tensor *t)
 {
     size_t width = maru_dtype_get_info(t->dtype)->block_bytes;
@@ -271,7 +275,7 @@ maru_status maru_tensor_proto_format(const maru_file_value *value, const char *n
     if (value->is_strings)
         return format_strings(&p, &value->strings, name, out);
     const maru_tensor *t = &value->tensor;
-    if (t->dtype < MARU_F32 || t->dtype > MARU_I4)
+    if (t->dtype < MARU_F32 || t->dtype > MARU_I2)
         return maru_fail(MARU_UNSUPPORTED, "%s: ONNX has no %s", name, maru_dtype_name(t->dtype));
     p.data_type = (int32_t)t->dtype;
     p.n_dims = t->rank;

@@ -252,11 +252,9 @@ MARU_BODY(dequantize_linear)
 
 static void integer_range(maru_dtype dtype, double *low, double *high)
 {
-    const int bits = dtype == MARU_U4 || dtype == MARU_I4                       ? 4
-                     : dtype == MARU_U8 || dtype == MARU_I8                     ? 8
-                     : dtype == MARU_U16 || dtype == MARU_I16                   ? 16
-                                                                                : 32;
-    const bool is_signed = maru_dtype_get_info(dtype)->kind == MARU_CLASS_INT;
+    const maru_dtype_info *info = maru_dtype_get_info(dtype);
+    const int bits = (int)(info->block_bytes * 8 / info->block_elements);
+    const bool is_signed = info->kind == MARU_CLASS_INT;
     *low = is_signed ? -ldexp(1, bits - 1) : 0;
     *high = is_signed ? ldexp(1, bits - 1) - 1 : ldexp(1, bits) - 1;
 }

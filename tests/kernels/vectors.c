@@ -30,6 +30,7 @@ static uint32_t dtype_of(const char *name)
         {"f16", MARU_ABI_F16},   {"f64", MARU_ABI_F64},   {"u32", MARU_ABI_U32},   {"u64", MARU_ABI_U64},
         {"bf16", MARU_ABI_BF16}, {"u4", MARU_ABI_U4},     {"i4", MARU_ABI_I4},     {"f8e4m3fn", MARU_ABI_F8E4M3FN},
         {"f8e4m3fnuz", MARU_ABI_F8E4M3FNUZ}, {"f8e5m2", MARU_ABI_F8E5M2}, {"f8e5m2fnuz", MARU_ABI_F8E5M2FNUZ},
+        {"f4e2m1", MARU_ABI_F4E2M1}, {"f8e8m0", MARU_ABI_F8E8M0}, {"u2", MARU_ABI_U2}, {"i2", MARU_ABI_I2},
     };
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
         if (strcmp(dtypes[i].name, name) == 0)

@@ -283,7 +283,7 @@ maru_abi_status cpu_ref_bit_shift(cpu_call *c)
     pair p = pair_of(c, 0);
     int is_left = strcmp(cpu_attr_string(&c->attrs, "direction", "LEFT"), "LEFT") == 0;
     int is_signed = cpu_is_signed(p.a->dtype);
-    int bits = cpu_is_4bit(p.a->dtype) ? 4 : 8 * (int)cpu_element_bytes(p.a->dtype);
+    const int bits = cpu_element_bits(p.a->dtype);
     for (int64_t i = 0; i < c->out[0].count; i++) {
         int64_t a = cpu_load_int(p.a, cpu_broadcast_at(&p.at_a, i));
         int64_t b = cpu_load_int(p.b, cpu_broadcast_at(&p.at_b, i));

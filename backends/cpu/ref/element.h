@@ -12,9 +12,11 @@
 /* Beyond the largest number: with `saturate` the largest, else infinity, or NaN in a format without. */
 void cpu_store_f8(cpu_tensor *t, int64_t index, double value, int saturate);
 int cpu_is_f8(uint32_t dtype);
-int cpu_is_4bit(uint32_t dtype);
+/* A power of two: `mode` 'u' takes the next one up, 'd' down, 'n' the nearer. */
+void cpu_store_e8m0(cpu_tensor *t, int64_t index, double value, char mode, int saturate);
 
-/* Bytes of one element; 0 of a 4-bit one. */
+int cpu_element_bits(uint32_t dtype);
+/* Bytes of one element; 0 where several share one. */
 size_t cpu_element_bytes(uint32_t dtype);
 /* Any plain dtype, both the same. */
 void cpu_copy_element(cpu_tensor *to, int64_t to_index, const cpu_tensor *from, int64_t from_index);

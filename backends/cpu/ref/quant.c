@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ref/quant.h"
 
+#include "ref/element.h"
+
 #include <math.h>
 
 /* Index of the scale (or zero point) that serves flat index `at` of x: per tensor, per axis, or per block of it. */
@@ -45,10 +47,7 @@ static maru_abi_status ref_dequantize(cpu_call *c)
 
 static void integer_range(uint32_t dtype, double *low, double *high)
 {
-    const int bits = dtype == MARU_ABI_U4 || dtype == MARU_ABI_I4     ? 4
-                     : dtype == MARU_ABI_U8 || dtype == MARU_ABI_I8   ? 8
-                     : dtype == MARU_ABI_U16 || dtype == MARU_ABI_I16 ? 16
-                                                                      : 32;
+    const int bits = cpu_element_bits(dtype);
     *low = cpu_is_signed(dtype) ? -ldexp(1, bits - 1) : 0;
     *high = cpu_is_signed(dtype) ? ldexp(1, bits - 1) - 1 : ldexp(1, bits) - 1;
 }

@@ -252,7 +252,7 @@ static int64_t lowest_of(uint32_t dtype)
 {
     if (!cpu_is_signed(dtype))
         return 0;
-    return dtype == MARU_ABI_I4 ? -8 : -(INT64_MAX >> (64 - 8 * (int)cpu_element_bytes(dtype))) - 1;
+    return -(INT64_MAX >> (64 - cpu_element_bits(dtype))) - 1;
 }
 
 static int64_t highest_of(uint32_t dtype)
@@ -261,9 +261,7 @@ static int64_t highest_of(uint32_t dtype)
         return 1;
     if (dtype == MARU_ABI_U64)
         return -1;
-    if (cpu_is_4bit(dtype))
-        return dtype == MARU_ABI_I4 ? 7 : 15;
-    int bits = 8 * (int)cpu_element_bytes(dtype);
+    const int bits = cpu_element_bits(dtype);
     return cpu_is_signed(dtype) ? INT64_MAX >> (64 - bits) : INT64_MAX >> (63 - bits);
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/fail.h"
 
 /* Attribute `name`, a list, becomes input `index`; one that is not given leaves the input out. */
@@ -73,6 +74,20 @@ static maru_status top_k(onnx_node *n)
 static maru_status scatter(onnx_node *n)
 {
     return onnx_add_as(n, "ScatterElements", NULL, NULL, 0);
+}
+
+/* The depth may be any number, if it is known. */
+static maru_status one_hot(onnx_node *n)
+{
+    const maru_value depth = n->n_inputs > 1 ? n->inputs[1] : MARU_NO_VALUE;
+    const void *data = depth ? maru_graph_constant_data(n->import->graph, depth) : NULL;
+    const maru_value_record *v = maru_graph_get(n->import->graph, depth);
+    int64_t count = 0;
+    if (data && !v->elems && maru_dims_count(v->dims, v->rank, &count) == MARU_OK && count == 1) {
+        count = maru_dtype_load_i64(v->dtype, data, 0);
+        MARU_TRY(onnx_ints(n, &count, 1, &n->inputs[1]));
+    }
+    return onnx_add_newest(n);
 }
 
 /* ---- Resize ---- */
@@ -181,6 +196,7 @@ const onnx_form onnx_forms_data[] = {
     {"", "Slice", 1, 9, slice},
     {"", "Pad", 1, 10, pad},
     {"", "TopK", 1, 9, top_k},
+    {"", "OneHot", 9, INT16_MAX, one_hot},
     {"", "Scatter", 9, INT16_MAX, scatter},
     {"", "Upsample", 7, 8, upsample_7},
     {"", "Upsample", 9, 9, resize_10},

@@ -20,7 +20,7 @@ static maru_status check_type(const onnx_tensor *t)
         return maru_fail(MARU_UNSUPPORTED, "tensor '%s': its rank is %zu, the largest is %d", name_of(t), t->n_dims,
                          MARU_MAX_RANK);
     const int32_t type = t->has_data_type ? t->data_type : 0;
-    if (type < MARU_F32 || type > MARU_I4 || type == MARU_STRING || !maru_dtype_get_info((maru_dtype)type))
+    if (type < MARU_F32 || type > MARU_I2 || type == MARU_STRING || !maru_dtype_get_info((maru_dtype)type))
         return maru_fail(MARU_UNSUPPORTED, "tensor '%s': data_type %" PRId32 " of ONNX is not supported", name_of(t),
                          type);
     return MARU_OK;

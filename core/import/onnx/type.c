@@ -57,7 +57,7 @@ maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, const maru_t
         return maru_fail(MARU_UNSUPPORTED, "input '%s' is no tensor: sequences, maps and optionals are not supported",
                          name);
     const int32_t elem = type->tensor_type->has_elem_type ? type->tensor_type->elem_type : 0;
-    if (elem < MARU_F32 || elem > MARU_I4 || elem == MARU_STRING || !maru_dtype_get_info((maru_dtype)elem))
+    if (elem < MARU_F32 || elem > MARU_I2 || elem == MARU_STRING || !maru_dtype_get_info((maru_dtype)elem))
         return maru_fail(MARU_UNSUPPORTED, "input '%s': element type %" PRId32 " of ONNX is not supported", name, elem);
     const Maru__Onnx__TensorShapeProto *shape = type->tensor_type->shape;
     if (!shape)

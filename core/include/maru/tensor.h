@@ -21,7 +21,7 @@ extern "C" {
 #define MARU_MAX_RANK 8
 
 /*
- * Numbers are shared with the plugin ABI and are never reused. 1 to 22 are
+ * Numbers are shared with the plugin ABI and are never reused. 1 to 26 are
  * the numbers of ONNX's TensorProto.DataType where it has the type.
  */
 typedef enum maru_dtype {
@@ -46,6 +46,10 @@ typedef enum maru_dtype {
     MARU_F8E5M2FNUZ = 20,
     MARU_U4 = 21,  // two a byte, low nibble first
     MARU_I4 = 22,
+    MARU_F4E2M1 = 23,  // two a byte; no infinity, no NaN
+    MARU_F8E8M0 = 24,  // a power of two: the scales of MX formats
+    MARU_U2 = 25,      // four a byte, lowest bits first
+    MARU_I2 = 26,
     // block-quantised formats, as GGUF stores them; blocks run along the last dim
     MARU_Q4_0 = 64,
     MARU_Q4_1 = 65,
@@ -73,7 +77,7 @@ typedef struct maru_dtype_info {
     maru_dtype id;
     const char *name;          // "f32", "q4_k": the text form's spelling
     maru_dtype_class kind;
-    uint32_t block_elements;   // 1 for plain dtypes; 2 for the 4-bit ones
+    uint32_t block_elements;   // 1 for plain dtypes; 2 and 4 for those of 4 and 2 bits
     uint32_t block_bytes;
 } maru_dtype_info;
 

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit.h"
 
+#include <string.h>
+
 #include "base/dtype.h"
 
 #include <math.h>
@@ -21,7 +23,7 @@ static void names_go_round(void **state)
         assert_int_equal(maru_dtype_from_name(info->name), id);
         assert_true(info->block_elements > 0);
     }
-    assert_int_equal(known, 31);
+    assert_int_equal(known, 35);
     assert_int_equal(maru_dtype_from_name("f33"), MARU_DTYPE_NONE);
     assert_int_equal(maru_dtype_from_name(""), MARU_DTYPE_NONE);
     assert_null(maru_dtype_get_info(MARU_DTYPE_NONE));
@@ -117,6 +119,38 @@ static void stores_and_loads_every_dtype(void **state)
     }
 }
 
+/* Elements that share a byte: each keeps its own value beside all others. */
+static void narrow_neighbours_keep_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        maru_dtype dtype;
+        double values[4];
+    } cases[] = {
+        {MARU_U2, {3, 0, 2, 1}},
+        {MARU_I2, {-2, 1, -1, 0}},
+        {MARU_F4E2M1, {-6, 0.5, 4, -1.5}},
+        {MARU_I4, {-8, 7, -1, 3}},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        unsigned char memory[8];
+        memset(memory, 0xa5, sizeof memory);
+        for (int64_t i = 0; i < 8; i++)
+            maru_dtype_store_f64(cases[c].dtype, memory, i, cases[c].values[i % 4]);
+        for (int64_t i = 7; i >= 0; i--)
+            maru_dtype_store_f64(cases[c].dtype, memory, i, cases[c].values[(i + 1) % 4]);
+        for (int64_t i = 0; i < 8; i++)
+            assert_true(maru_dtype_load_f64(cases[c].dtype, memory, i) == cases[c].values[(i + 1) % 4]);
+        assert_int_equal(memory[7], 0xa5);
+    }
+    size_t bytes = 0;
+    const int64_t nine[] = {9};
+    assert_ok(maru_dtype_tensor_bytes(MARU_U2, nine, 1, &bytes));
+    assert_int_equal(bytes, 3);
+    assert_ok(maru_dtype_tensor_bytes(MARU_F4E2M1, nine, 1, &bytes));
+    assert_int_equal(bytes, 5);
+}
+
 static double through(maru_dtype dtype, double value)
 {
     uint64_t memory = 0;
@@ -189,6 +223,7 @@ int main(void)
         cmocka_unit_test(counts_the_bytes_of_tensors),
         cmocka_unit_test(refuses_impossible_sizes),
         cmocka_unit_test(stores_and_loads_every_dtype),
+        cmocka_unit_test(narrow_neighbours_keep_apart),
         cmocka_unit_test(doubles_saturate_in_integers),
         cmocka_unit_test(doubles_are_rounded_once),
         cmocka_unit_test(integers_wrap_in_integers),

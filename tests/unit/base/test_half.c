@@ -119,6 +119,43 @@ static void every_f8_goes_round(void **state)
     }
 }
 
+/* A power of two, 255 aside: no sign, no zero. */
+static void e8m0_is_an_exponent(void **state)
+{
+    (void)state;
+    for (int bits = 0; bits < 255; bits++) {
+        const float value = maru_f8_to_f32(MARU_F8E8M0, (uint8_t)bits);
+        assert_true(value == ldexpf(1, bits - 127));
+        assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, value, true), bits);
+    }
+    assert_true(isnan(maru_f8_to_f32(MARU_F8E8M0, 255)));
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, NAN, true), 255);
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, INFINITY, true), 254);
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, INFINITY, false), 255);
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, 0, true), 0);
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, 0, false), 255);
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, 1.4f, true), 127);
+    assert_int_equal(maru_f32_to_f8(MARU_F8E8M0, 1.5f, true), 128);
+}
+
+/* Sixteen patterns, all of them numbers. */
+static void e2m1_has_no_infinity(void **state)
+{
+    (void)state;
+    static const float values[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    for (uint8_t bits = 0; bits < 8; bits++) {
+        assert_true(maru_f8_to_f32(MARU_F4E2M1, bits) == values[bits]);
+        assert_true(maru_f8_to_f32(MARU_F4E2M1, bits | 8) == -values[bits]);
+        assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, values[bits], false), bits);
+        assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, -values[bits], false), bits | 8);
+    }
+    assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, 1e30f, false), 7);
+    assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, -INFINITY, true), 15);
+    assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, NAN, true), 8);
+    assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, 2.5f, true), 4);  // ties go to the even pattern
+    assert_int_equal(maru_f32_to_f8(MARU_F4E2M1, 0.25f, true), 0);
+}
+
 static void f8_has_the_published_limits(void **state)
 {
     (void)state;
@@ -164,6 +201,8 @@ int main(void)
         cmocka_unit_test(every_bf16_goes_round),
         cmocka_unit_test(bf16_rounds_to_nearest_even),
         cmocka_unit_test(every_f8_goes_round),
+        cmocka_unit_test(e8m0_is_an_exponent),
+        cmocka_unit_test(e2m1_has_no_infinity),
         cmocka_unit_test(f8_has_the_published_limits),
         cmocka_unit_test(f8_rounds_to_nearest_even),
     };
