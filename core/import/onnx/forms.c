@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const onnx_form *const tables[] = {onnx_forms_data, onnx_forms_math, NULL};
+static const onnx_form *const tables[] = {onnx_forms_data, onnx_forms_math, onnx_forms_contrib, NULL};
 
 const onnx_form *onnx_form_find(const char *domain, const char *op, int64_t version)
 {

@@ -131,5 +131,6 @@ const onnx_form *onnx_form_find(const char *domain, const char *op, int64_t vers
 /* forms_*.c; each table ends with a row without an op. */
 extern const onnx_form onnx_forms_data[];
 extern const onnx_form onnx_forms_math[];
+extern const onnx_form onnx_forms_contrib[];
 
 #endif

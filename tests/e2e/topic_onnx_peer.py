@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The Maru authors
+# SPDX-License-Identifier: Apache-2.0
+"""Operators of com.microsoft against ONNX Runtime, which defines them, where that is installed."""
+import json
+import sys
+
+import onnx_file as o
+from harness import OK, SKIP
+
+try:
+    import numpy as np
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+
+KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
+
+
+def close(got, want):
+    if want.dtype == np.float32:
+        return np.allclose(got, want, rtol=2e-5, atol=2e-6)
+    return np.abs(got.astype(np.int64) - want.astype(np.int64)).max() <= 1  # a step, where the quotient is halfway
+
+
+def compare(b, op, inputs, constants=(), outputs=("y",), **attributes):
+    """`inputs` is a list of (name, array); None leaves one out. Those in `constants` become initialisers."""
+    names = [name if array is not None else "" for name, array in inputs]
+    given = [(name, array) for name, array in inputs if array is not None]
+    tensors = [o.tensor(name, KINDS[str(array.dtype)], array.shape, raw=array.tobytes())
+               for name, array in given if name in constants]
+    values = [o.value(name, KINDS[str(array.dtype)], array.shape) for name, array in given if name not in constants]
+    node = o.node(op, names, list(outputs), domain="com.microsoft", **attributes)
+    body = o.graph([node], values, [o.data(1, name) for name in outputs if name], tensors)
+    model = o.model(body, 17, domains=["com.microsoft"])
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options)
+    want = session.run([name for name in outputs if name], {n: a for n, a in given if n not in constants})
+    b.path("m.onnx").write_bytes(model)
+    words = []
+    for name, array in given:
+        if name not in constants:
+            np.save(b.path(f"{name}.npy"), array)
+            words += ["--input", f"{name}=@{name}.npy"]
+    done = b.run("run", "m.onnx", *words, "--json")
+    b.check(done.code == OK, f"{op} runs", done)
+    if done.code != OK:
+        return
+    got = json.loads(done.text)
+    for name, expected in zip([name for name in outputs if name], want):
+        value = np.array(got[name]["data"], dtype=expected.dtype).reshape(got[name]["dims"])
+        b.check(value.shape == expected.shape and close(value, expected), f"{op} {attributes} agrees: {name}")
+
+
+def floats(rng, *dims):
+    return rng.standard_normal(dims).astype(np.float32)
+
+
+def test(b):
+    if onnxruntime is None:
+        print("onnxruntime is not installed: com.microsoft's operators are not compared with it")
+        sys.exit(SKIP)
+    rng = np.random.default_rng(7)
+    x, skip, row = floats(rng, 2, 3, 8), floats(rng, 2, 3, 8), floats(rng, 8)
+    compare(b, "Gelu", [("x", x)])
+    compare(b, "BiasGelu", [("x", x), ("b", row)], ["b"])
+    compare(b, "FastGelu", [("x", x)])
+    compare(b, "FastGelu", [("x", x), ("b", row)], ["b"])
+    compare(b, "QuickGelu", [("x", x)], alpha=1.5)
+    norm = [("x", x), ("s", skip), ("g", floats(rng, 8)), ("beta", floats(rng, 8)), ("b", row)]
+    compare(b, "SkipLayerNormalization", norm, ["g", "beta", "b"], ["y", "", "", "sum"], epsilon=1e-5)
+    compare(b, "SkipLayerNormalization", norm[:3], ["g"])
+    compare(b, "SkipSimplifiedLayerNormalization", norm[:3] + [("b", row)], ["g", "b"], ["y", "", "", "sum"])
+    ids = rng.integers(0, 9, (2, 3)).astype(np.int32)
+    embed = [("ids", ids), ("seg", ids % 2), ("w", floats(rng, 9, 8)), ("p", floats(rng, 5, 8)),
+             ("t", floats(rng, 2, 8)), ("g", floats(rng, 8)), ("beta", floats(rng, 8))]
+    compare(b, "EmbedLayerNormalization", embed, ["w", "p", "t", "g", "beta"], ["y", ""])
+    compare(b, "FusedMatMul", [("x", x), ("w", floats(rng, 5, 8))], ["w"], transB=1, alpha=0.5)
+    compare(b, "FusedMatMul", [("x", x), ("s", skip)], transA=1)
+    image, kernel = floats(rng, 1, 3, 6, 6), floats(rng, 4, 3, 3, 3)
+    compare(b, "FusedConv", [("x", image), ("w", kernel), ("b", floats(rng, 4))], ["w", "b"], activation="Relu",
+            pads=[1, 1, 1, 1])
+    compare(b, "FusedConv", [("x", image), ("w", kernel), ("b", None), ("z", floats(rng, 1, 4, 4, 4))], ["w"],
+            activation="Tanh")
+
+    def quantised(*dims, kind=np.uint8):
+        info = np.iinfo(kind)
+        return rng.integers(info.min, info.max + 1, dims).astype(kind)
+
+    def scale(value, zero, kind=np.uint8):
+        return np.array(value, np.float32), np.array(zero, kind)
+    for kind in (np.uint8, np.int8):
+        zero = 3 if kind == np.int8 else 130
+        (xs, xz), (ys, yz) = scale(0.05, zero, kind), scale(0.04, zero - 2, kind)
+        fixed = [("xs", xs), ("xz", xz)]
+        ends = [("ys", ys), ("yz", yz)]
+        names = ["xs", "xz", "ys", "yz", "bs", "bz"]
+        q = quantised(2, 3, 4, kind=kind)
+        pair = [("x", q), *fixed, ("b", quantised(4, kind=kind)), ("bs", xs), ("bz", xz), *ends]
+        compare(b, "QLinearAdd", pair, names)
+        compare(b, "QLinearMul", pair, names)
+        compare(b, "QLinearLeakyRelu", [("x", q), *fixed, *ends], names, alpha=0.2)
+        compare(b, "QLinearSigmoid", [("x", q), *fixed, ("ys", np.array(1 / 256, np.float32)), ("yz", yz)], names)
+        plane = quantised(1, 2, 5, 5, kind=kind)
+        compare(b, "QLinearGlobalAveragePool", [("x", plane), *fixed, *ends], names, channels_last=0)
+        compare(b, "QLinearConcat", [*ends, ("x", q), *fixed, ("b", quantised(2, 3, 2, kind=kind)), ("bs", ys), ("bz", yz)],
+                names, axis=2)
+    q8 = [("a", quantised(3, 8)), ("b", quantised(8, 5, kind=np.int8)), ("as", np.array(0.02, np.float32)),
+          ("bs", np.array(0.03, np.float32)), ("az", np.array(120, np.uint8)), ("bz", np.array(0, np.int8)),
+          ("bias", floats(rng, 5))]
+    compare(b, "MatMulIntegerToFloat", q8, ["b", "as", "bs", "az", "bz", "bias"])
+    compare(b, "DynamicQuantizeMatMul", [("a", floats(rng, 3, 8)), q8[1], q8[3], q8[5], q8[6]], ["b", "bs", "bz", "bias"])
