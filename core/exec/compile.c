@@ -37,21 +37,15 @@ static maru_status add_constant(maru_model *model, maru_value value, uint32_t de
     return status;
 }
 
-/* As it is: host memory where it lies, or uploaded. */
-static maru_status make_plain(maru_model *model, maru_model_constant *c)
+/* Some formats put tensors at any byte of their files. */
+static bool is_aligned(const void *data, maru_dtype dtype)
 {
-    const void *data = maru_graph_constant_data(model->graph, c->value);
-    if (c->bytes == 0)
-        return maru_block_host(&c->block, model->runtime, 0);
-    if (model->plan->devices[c->device].is_host_memory) {
-        maru_block_wrap(&c->block, data, c->bytes);
-        return MARU_OK;
-    }
-    MARU_TRY(maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes));
-    return maru_block_write(&c->block, c->device, 0, data, c->bytes);
+    const size_t unit = maru_dtype_get_info(dtype)->block_bytes;
+    const size_t wanted = unit == 2 || unit == 4 || unit == 8 ? unit : 1;
+    return (uintptr_t)data % wanted == 0;
 }
 
-/* The pages of a mapped file are not needed once the packed form is there. */
+/* The pages of a mapped file are not needed once another form is there. */
 static void drop_pages(const maru_constant_source *source)
 {
     if (source->fd <= 0)
@@ -60,10 +54,32 @@ static void drop_pages(const maru_constant_source *source)
     maru_os_map_drop(&map, 0, source->bytes);
 }
 
+/* As it is: host memory where it lies if a kernel can read it there, or uploaded. */
+static maru_status make_plain(maru_model *model, maru_model_constant *c)
+{
+    const maru_value_record *v = maru_graph_get(model->graph, c->value);
+    const maru_constant_source *source = &model->graph->constants.data[v->source].source;
+    if (c->bytes == 0)
+        return maru_block_host(&c->block, model->runtime, 0);
+    if (!model->plan->devices[c->device].is_host_memory) {
+        MARU_TRY(maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes));
+        return maru_block_write(&c->block, c->device, 0, source->data, c->bytes);
+    }
+    if (is_aligned(source->data, v->dtype)) {
+        maru_block_wrap(&c->block, source->data, c->bytes);
+        return MARU_OK;
+    }
+    MARU_TRY(maru_block_host(&c->block, model->runtime, c->bytes));
+    memcpy(c->block.data, source->data, c->bytes);
+    drop_pages(source);
+    return MARU_OK;
+}
+
 /* What maru_packed_get needs to make a form that nobody has. */
 typedef struct packing {
     maru_dev_program *program;
     uint32_t index;  // of the constant, in the program's graph
+    maru_dtype dtype;
     const maru_constant_source *source;
     uint64_t bytes;  // of the form
 } packing;
@@ -71,9 +87,20 @@ typedef struct packing {
 static maru_status pack(void *ctx, void *memory)
 {
     const packing *p = ctx;
-    MARU_TRY(maru_dev_program_pack(p->program, p->index, p->source->data, p->source->bytes, memory, p->bytes));
-    drop_pages(p->source);
-    return MARU_OK;
+    const maru_constant_source *source = p->source;
+    void *copy = NULL;
+    if (!is_aligned(source->data, p->dtype)) {
+        copy = malloc(source->bytes);
+        if (!copy)
+            return maru_fail_oom("packing a weight");
+        memcpy(copy, source->data, source->bytes);
+    }
+    const maru_status status = maru_dev_program_pack(p->program, p->index, copy ? copy : source->data, source->bytes,
+                                                     memory, p->bytes);
+    free(copy);
+    if (status == MARU_OK)
+        drop_pages(source);
+    return status;
 }
 
 /* The form is in host memory, shared with other models; a device that computes elsewhere has a copy of its own. */
@@ -82,7 +109,7 @@ static maru_status make_packed(maru_model *model, maru_model_constant *c, maru_d
     const maru_value_record *v = maru_graph_get(model->graph, c->value);
     const maru_content_hash *content = &model->contents[v->source];
     maru_dev *dev = model->devices[c->device];
-    packing p = {program, index, &model->graph->constants.data[v->source].source, c->bytes};
+    packing p = {program, index, v->dtype, &model->graph->constants.data[v->source].source, c->bytes};
     const maru_packed_key key = {
         .content = maru_content_is_known(content) ? content->digest : NULL,
         .dev = dev,

@@ -555,3 +555,22 @@ void maru_expr_range(const maru_exprs *exprs, maru_dim dim, int64_t *out_min, in
     case MARU_EXPR_SYMBOL: break;
     }
 }
+
+bool maru_expr_narrow(maru_exprs *exprs, maru_dim symbol, maru_dim bounded)
+{
+    if (symbol >= 0 || bounded >= 0)
+        return false;
+    const maru_expr_record s = exprs->list.data[index_of(symbol)];
+    const maru_expr_record b = exprs->list.data[index_of(bounded)];
+    if (s.op != MARU_EXPR_SYMBOL || b.op != MARU_EXPR_MIN)
+        return false;
+    const maru_dim x = dim_of((uint32_t)b.a);
+    const maru_dim y = dim_of((uint32_t)b.b);
+    maru_symbol_params *p = &exprs->symbols.data[s.a].params;
+    int64_t most = 0;
+    if (!(x == symbol ? maru_expr_is_const(exprs, y, &most) : y == symbol && maru_expr_is_const(exprs, x, &most)) ||
+        most < p->min)
+        return false;
+    p->max = p->max < 0 || most < p->max ? most : p->max;
+    return true;
+}

@@ -142,6 +142,11 @@ MARU_NODISCARD maru_status maru_expr_symbol(maru_exprs *exprs, const char *name,
 bool maru_expr_divide(maru_exprs *exprs, maru_dim a, maru_dim b, maru_dim *out);
 /* Smallest and largest value over the symbols' ranges; INT64_MIN / INT64_MAX where unbounded. */
 void maru_expr_range(const maru_exprs *exprs, maru_dim dim, int64_t *out_min, int64_t *out_max);
+/*
+ * True if `bounded` is the smaller of `symbol`, a symbol, and a constant, and
+ * the two must be equal: the symbol is never above the constant from now on.
+ */
+bool maru_expr_narrow(maru_exprs *exprs, maru_dim symbol, maru_dim bounded);
 /* Values of all expressions for given symbol values, into `out` (exprs.list.count items). Fails on overflow or x/0. */
 MARU_NODISCARD maru_status maru_exprs_evaluate(const maru_exprs *exprs, const int64_t *symbol_values,
                                                int64_t *out_values);

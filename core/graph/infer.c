@@ -87,7 +87,10 @@ maru_status maru_infer_broadcast(maru_infer *infer, size_t first, size_t count, 
             const maru_dim own = v->dims[d + v->rank - out->rank];
             if (own == 1 || maru_infer_same_dim(infer, own, dim))
                 continue;
-            if (dim != 1)
+            // A table of 512 positions, cut to seq, fits what has seq positions: there are never more than 512.
+            if (dim != 1 && maru_expr_narrow(&infer->graph->exprs, dim, own))
+                continue;
+            if (dim != 1 && !maru_expr_narrow(&infer->graph->exprs, own, dim))
                 return fail_broadcast(infer, first, count, out, d, dim, own);
             dim = own;
         }

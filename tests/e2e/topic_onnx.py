@@ -11,6 +11,7 @@ import tarfile
 import onnx_file as o
 from harness import DIFFERENT, INPUT, OK, UNSUPPORTED
 
+LARGE = struct.pack("<65536f", *range(65536))
 FLOATS = struct.pack("<16f", *range(16))
 
 
@@ -37,10 +38,23 @@ def test_right(b):
     b.path("w.bin").write_bytes(b"????" + FLOATS)
     far = o.external("w", o.FLOAT, [4], location="w.bin", offset=4, length=16)
     b.check(run(b, simple(add, [far])) == [1, 3, 5, 7], "values in a file beside it")
+    for shift in range(4):  # weights may begin at any byte
+        far_off = [o.tensor("w" + "_" * shift, o.FLOAT, [4, 16384], raw=LARGE)]
+        product = [o.node("MatMul", ["x", "w" + "_" * shift], ["m"]), o.node("Slice", ["m", "s", "e", "a"], ["y"])]
+        few = [o.tensor("s", o.INT64, [1], [0]), o.tensor("e", o.INT64, [1], [2]), o.tensor("a", o.INT64, [1], [1])]
+        got = run(b, simple(product, [*far_off, *few]))
+        b.check(got == [2 * 16384 + 3 * 32768 + 4 * 49152, 10 + 2 * 16384 + 3 * 32768 + 4 * 49152],
+                f"large weights at any byte of the file: {got}")
     sparse = o.graph(add, [o.value("x", o.FLOAT, [1, 4])], [o.value("y")],
                      sparse=[o.data(1, o.tensor("w", o.FLOAT, [2], [5, 7])) +
                              o.data(2, o.tensor("", o.INT64, [2], [0, 3])) + o.number(3, 4)])
     b.check(run(b, o.model(sparse)) == [6, 2, 3, 11], "a sparse tensor")
+    rows = [o.node("Shape", ["x"], ["s"]), o.node("Slice", ["s", "zero", "one"], ["n"]),
+            o.node("Slice", ["w", "zero", "n"], ["p"]), o.node("Add", ["x", "p"], ["y"])]
+    table = [o.tensor("w", o.FLOAT, [4, 4], raw=FLOATS), o.tensor("zero", o.INT64, [1], [0]),
+             o.tensor("one", o.INT64, [1], [1])]
+    b.check(run(b, simple(rows, table)) == [1, 3, 5, 7], "the first rows of a table, as many as x has")
+    b.bad(INPUT, ["5", "1 to 4"], "run", "m.onnx", "--input", "x=" + str([[0] * 4] * 5))
     b.path("m.onnx").write_bytes(simple(add, [w]))
     text = b.good("dump", "m.onnx").text
     b.check("[n, 4]" in text and "Add" in text and "sum" in text, f"names are kept: {text}")

@@ -37,7 +37,7 @@ const onnx_model *maru_onnx_file_model(const maru_onnx_file *file);
 
 /* ---- tensor.c ---- */
 
-/* The tensor as a constant of the graph; where it lies if that is aligned to its elements, else a copy. */
+/* The tensor as a constant of the graph; where it lies, but for small ones that are not aligned. */
 MARU_NODISCARD maru_status maru_onnx_constant(maru_onnx_file *file, const onnx_tensor *tensor, maru_graph *graph,
                                               maru_value *out_value);
 /* Bytes [offset, offset + bytes) of the model, or of a file beside it (location not NULL). file.c */

@@ -9,6 +9,8 @@
 #include "base/fail.h"
 #include "import/tensor_proto.h"
 
+enum { LEAST_LEFT_BYTES = 1 << 16 };
+
 static const char *name_of(const onnx_tensor *tensor)
 {
     return tensor->name ? tensor->name : "";
@@ -86,8 +88,8 @@ maru_status maru_onnx_constant(maru_onnx_file *file, const onnx_tensor *t, maru_
     if (bytes != source.bytes)
         return maru_fail(MARU_DATA_LOSS, "tensor '%s': its dims need %zu bytes of %s, there are %zu", name_of(t), bytes,
                          maru_dtype_name(dtype), source.bytes);
-    // The graph's own copy is aligned.
-    if (!is_aligned(source.data, dtype))
+    // What is small may be read by anybody, and the graph's own copy is aligned; large ones are looked at when used.
+    if (bytes < LEAST_LEFT_BYTES && !is_aligned(source.data, dtype))
         source = (maru_constant_source){.data = source.data, .bytes = source.bytes};
     return maru_graph_constant(graph, name_of(t), dtype, t->dims, (uint32_t)t->n_dims, &source, out_value);
 }

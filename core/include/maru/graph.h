@@ -103,7 +103,7 @@ MARU_API maru_value maru_graph_input_at(const maru_graph *graph, size_t index);
 
 /* Where the bytes of a constant are. */
 typedef struct maru_constant_source {
-    const void *data;   // dense bytes; copied unless `retain` is set
+    const void *data;   // dense bytes, aligned or not; copied unless `retain` is set
     size_t bytes;
     int fd;             // with `retain`: the file that `data` maps, or 0
     uint64_t offset;    // of `data` in that file
