@@ -8,23 +8,17 @@
 
 #include "base/dtype.h"
 #include "base/fail.h"
-#include "plan/rebuild.h"
+#include "plan/fuse.h"
 
 /*
  * Exporters spell composites out in primitives. Each idiom below is found
  * from its last node; what only it needed is dead afterwards. Numbers change
  * by rounding only: the composite's reference computes the same formula.
  */
-typedef struct fuser {
-    maru_rebuild rebuild;
-    const maru_graph *graph;
-    uint32_t *n_readers;  // per value
-} fuser;
 
 /* ---- looking ---- */
 
-/* The node that makes the value, if it is of that op. */
-static const maru_node_record *made_by(const fuser *f, maru_value value, maru_op op)
+const maru_node_record *maru_fuser_made_by(const maru_fuser *f, maru_value value, maru_op op)
 {
     const maru_value_record *v = maru_graph_get(f->graph, value);
     if (value == MARU_NO_VALUE || v->kind != MARU_VALUE_NODE || f->graph->nodes.data[v->source].op->id != op)
@@ -32,14 +26,12 @@ static const maru_node_record *made_by(const fuser *f, maru_value value, maru_op
     return &f->graph->nodes.data[v->source];
 }
 
-/* As made_by, for a value that nothing else reads. */
-static const maru_node_record *only_by(const fuser *f, maru_value value, maru_op op)
+const maru_node_record *maru_fuser_only_by(const maru_fuser *f, maru_value value, maru_op op)
 {
-    return f->n_readers[value] == 1 ? made_by(f, value, op) : NULL;
+    return f->n_readers[value] == 1 ? maru_fuser_made_by(f, value, op) : NULL;
 }
 
-/* A constant of one float element. */
-static bool is_number(const fuser *f, maru_value value, double *out)
+bool maru_fuser_is_number(const maru_fuser *f, maru_value value, double *out)
 {
     const maru_value_record *v = maru_graph_get(f->graph, value);
     const void *data = maru_graph_constant_data(f->graph, value);
@@ -56,12 +48,11 @@ static bool is_near(double x, double y)
     return fabs(x - y) <= 1e-5 * fabs(y);
 }
 
-/* The other operand of a two-operand node, one of which is a number. */
-static bool with_number(const fuser *f, const maru_node_record *node, maru_value *other, double *number)
+bool maru_fuser_with_number(const maru_fuser *f, const maru_node_record *node, maru_value *other, double *number)
 {
     for (int i = 0; i < 2; i++) {
         *other = node->inputs[1 - i];
-        if (is_number(f, node->inputs[i], number))
+        if (maru_fuser_is_number(f, node->inputs[i], number))
             return true;
     }
     return false;
@@ -71,10 +62,10 @@ static bool with_number(const fuser *f, const maru_node_record *node, maru_value
 
 enum { MAX_FACTORS = 4 };
 
-static size_t factors(const fuser *f, const maru_node_record *mul, maru_value *out, size_t n)
+static size_t factors(const maru_fuser *f, const maru_node_record *mul, maru_value *out, size_t n)
 {
     for (int i = 0; i < 2; i++) {
-        const maru_node_record *inner = only_by(f, mul->inputs[i], MARU_OP_MUL);
+        const maru_node_record *inner = maru_fuser_only_by(f, mul->inputs[i], MARU_OP_MUL);
         if (inner && n + 1 < MAX_FACTORS)
             n = factors(f, inner, out, n);
         else if (n < MAX_FACTORS)
@@ -84,26 +75,26 @@ static size_t factors(const fuser *f, const maru_node_record *mul, maru_value *o
 }
 
 /* 1 + erf(x / sqrt(2)): gives x. */
-static bool is_erf_term(const fuser *f, maru_value value, maru_value *x)
+static bool is_erf_term(const maru_fuser *f, maru_value value, maru_value *x)
 {
     double number = 0;
     maru_value inner = MARU_NO_VALUE;
-    const maru_node_record *add = only_by(f, value, MARU_OP_ADD);
-    if (!add || !with_number(f, add, &inner, &number) || number != 1)
+    const maru_node_record *add = maru_fuser_only_by(f, value, MARU_OP_ADD);
+    if (!add || !maru_fuser_with_number(f, add, &inner, &number) || number != 1)
         return false;
-    const maru_node_record *erf_node = only_by(f, inner, MARU_OP_ERF);
+    const maru_node_record *erf_node = maru_fuser_only_by(f, inner, MARU_OP_ERF);
     if (!erf_node)
         return false;
-    const maru_node_record *scaled = only_by(f, erf_node->inputs[0], MARU_OP_DIV);
-    if (scaled && is_number(f, scaled->inputs[1], &number) && is_near(number, sqrt(2))) {
+    const maru_node_record *scaled = maru_fuser_only_by(f, erf_node->inputs[0], MARU_OP_DIV);
+    if (scaled && maru_fuser_is_number(f, scaled->inputs[1], &number) && is_near(number, sqrt(2))) {
         *x = scaled->inputs[0];
         return true;
     }
-    scaled = only_by(f, erf_node->inputs[0], MARU_OP_MUL);
-    return scaled && with_number(f, scaled, x, &number) && is_near(number, sqrt(0.5));
+    scaled = maru_fuser_only_by(f, erf_node->inputs[0], MARU_OP_MUL);
+    return scaled && maru_fuser_with_number(f, scaled, x, &number) && is_near(number, sqrt(0.5));
 }
 
-static maru_status try_gelu(fuser *f, const maru_node_record *node, bool *done)
+static maru_status try_gelu(maru_fuser *f, const maru_node_record *node, bool *done)
 {
     maru_value list[MAX_FACTORS];
     if (node->op->id != MARU_OP_MUL || factors(f, node, list, 0) != 3)
@@ -116,7 +107,7 @@ static maru_status try_gelu(fuser *f, const maru_node_record *node, bool *done)
             x = MARU_NO_VALUE;
     for (int i = 0; i < 3; i++) {
         double number = 0;
-        has_half = has_half || (is_number(f, list[i], &number) && number == 0.5);
+        has_half = has_half || (maru_fuser_is_number(f, list[i], &number) && number == 0.5);
         has_x = has_x || (x != MARU_NO_VALUE && list[i] == x);
     }
     if (!has_half || !has_x)
@@ -129,19 +120,19 @@ static maru_status try_gelu(fuser *f, const maru_node_record *node, bool *done)
 
 /* ---- Swish: x * sigmoid(alpha * x) ---- */
 
-static maru_status try_swish(fuser *f, const maru_node_record *node, bool *done)
+static maru_status try_swish(maru_fuser *f, const maru_node_record *node, bool *done)
 {
     if (node->op->id != MARU_OP_MUL)
         return MARU_OK;
     for (int i = 0; i < 2 && !*done; i++) {
         const maru_value x = node->inputs[i];
-        const maru_node_record *sigmoid = only_by(f, node->inputs[1 - i], MARU_OP_SIGMOID);
+        const maru_node_record *sigmoid = maru_fuser_only_by(f, node->inputs[1 - i], MARU_OP_SIGMOID);
         maru_value inner = MARU_NO_VALUE;
         double alpha = 1;
         if (!sigmoid)
             continue;
-        const maru_node_record *scaled = only_by(f, sigmoid->inputs[0], MARU_OP_MUL);
-        const bool is_scaled = scaled && with_number(f, scaled, &inner, &alpha) && inner == x;
+        const maru_node_record *scaled = maru_fuser_only_by(f, sigmoid->inputs[0], MARU_OP_MUL);
+        const bool is_scaled = scaled && maru_fuser_with_number(f, scaled, &inner, &alpha) && inner == x;
         if (sigmoid->inputs[0] != x && !is_scaled)
             continue;
         const maru_attribute attr = MARU_ATTR_F("alpha", is_scaled ? alpha : 1);
@@ -156,7 +147,7 @@ static maru_status try_swish(fuser *f, const maru_node_record *node, bool *done)
 /* ---- normalisation over the last axes ---- */
 
 /* ReduceMean over all axes from *axis to the last, dims kept. */
-static bool is_trailing_mean(const fuser *f, const maru_node_record *mean, int64_t *axis)
+static bool is_trailing_mean(const maru_fuser *f, const maru_node_record *mean, int64_t *axis)
 {
     const maru_value_record *x = maru_graph_get(f->graph, mean->inputs[0]);
     if (mean->n_inputs != 2 || maru_node_int(mean, "keepdims", 1) != 1)
@@ -182,14 +173,14 @@ static bool is_trailing_mean(const fuser *f, const maru_node_record *mean, int64
     return *axis < 0;
 }
 
-static bool is_square_of(const fuser *f, maru_value value, maru_value of)
+static bool is_square_of(const maru_fuser *f, maru_value value, maru_value of)
 {
     double exponent = 0;
-    const maru_node_record *mul = made_by(f, value, MARU_OP_MUL);
+    const maru_node_record *mul = maru_fuser_made_by(f, value, MARU_OP_MUL);
     if (mul && mul->inputs[0] == of && mul->inputs[1] == of)
         return true;
-    const maru_node_record *power = made_by(f, value, MARU_OP_POW);
-    return power && power->inputs[0] == of && is_number(f, power->inputs[1], &exponent) && exponent == 2;
+    const maru_node_record *power = maru_fuser_made_by(f, value, MARU_OP_POW);
+    return power && power->inputs[0] == of && maru_fuser_is_number(f, power->inputs[1], &exponent) && exponent == 2;
 }
 
 typedef struct norm {
@@ -202,20 +193,20 @@ typedef struct norm {
 } norm;
 
 /* centred / sqrt(mean(centred^2) + epsilon). */
-static bool match_standardised(const fuser *f, maru_value value, norm *out)
+static bool match_standardised(const maru_fuser *f, maru_value value, norm *out)
 {
     maru_value mean_value = MARU_NO_VALUE;
-    const maru_node_record *divide = made_by(f, value, MARU_OP_DIV);
-    const maru_node_record *root = divide ? made_by(f, divide->inputs[1], MARU_OP_SQRT) : NULL;
-    const maru_node_record *add = root ? made_by(f, root->inputs[0], MARU_OP_ADD) : NULL;
-    if (!add || !with_number(f, add, &mean_value, &out->epsilon))
+    const maru_node_record *divide = maru_fuser_made_by(f, value, MARU_OP_DIV);
+    const maru_node_record *root = divide ? maru_fuser_made_by(f, divide->inputs[1], MARU_OP_SQRT) : NULL;
+    const maru_node_record *add = root ? maru_fuser_made_by(f, root->inputs[0], MARU_OP_ADD) : NULL;
+    if (!add || !maru_fuser_with_number(f, add, &mean_value, &out->epsilon))
         return false;
-    const maru_node_record *mean = made_by(f, mean_value, MARU_OP_REDUCE_MEAN);
+    const maru_node_record *mean = maru_fuser_made_by(f, mean_value, MARU_OP_REDUCE_MEAN);
     if (!mean || !is_trailing_mean(f, mean, &out->axis) || !is_square_of(f, mean->inputs[0], divide->inputs[0]))
         return false;
     out->x = divide->inputs[0];
-    const maru_node_record *centre = made_by(f, out->x, MARU_OP_SUB);
-    const maru_node_record *first = centre ? made_by(f, centre->inputs[1], MARU_OP_REDUCE_MEAN) : NULL;
+    const maru_node_record *centre = maru_fuser_made_by(f, out->x, MARU_OP_SUB);
+    const maru_node_record *first = centre ? maru_fuser_made_by(f, centre->inputs[1], MARU_OP_REDUCE_MEAN) : NULL;
     int64_t axis = 0;
     if (first && first->inputs[0] == centre->inputs[0] && is_trailing_mean(f, first, &axis) && axis == out->axis) {
         out->x = centre->inputs[0];
@@ -225,7 +216,7 @@ static bool match_standardised(const fuser *f, maru_value value, norm *out)
 }
 
 /* The scale and bias must have the normalised dims, as the composites define them. */
-static bool has_normalised_dims(const fuser *f, const norm *n, maru_value value)
+static bool has_normalised_dims(const maru_fuser *f, const norm *n, maru_value value)
 {
     const maru_value_record *x = maru_graph_get(f->graph, n->x);
     const maru_value_record *v = maru_graph_get(f->graph, value);
@@ -234,7 +225,7 @@ static bool has_normalised_dims(const fuser *f, const norm *n, maru_value value)
            memcmp(v->dims, x->dims + x->rank - rank, rank * sizeof *v->dims) == 0;
 }
 
-static bool match_scaled(const fuser *f, const maru_node_record *mul, norm *out)
+static bool match_scaled(const maru_fuser *f, const maru_node_record *mul, norm *out)
 {
     for (int i = 0; mul && i < 2; i++) {
         *out = (norm){.scale = mul->inputs[i]};
@@ -244,10 +235,10 @@ static bool match_scaled(const fuser *f, const maru_node_record *mul, norm *out)
     return false;
 }
 
-static bool match_norm(const fuser *f, const maru_node_record *node, norm *out)
+static bool match_norm(const maru_fuser *f, const maru_node_record *node, norm *out)
 {
     for (int i = 0; node->op->id == MARU_OP_ADD && i < 2; i++) {
-        const maru_node_record *mul = only_by(f, node->inputs[1 - i], MARU_OP_MUL);
+        const maru_node_record *mul = maru_fuser_only_by(f, node->inputs[1 - i], MARU_OP_MUL);
         if (match_scaled(f, mul, out) && out->is_centred && has_normalised_dims(f, out, node->inputs[i])) {
             out->bias = node->inputs[i];
             return true;
@@ -256,7 +247,7 @@ static bool match_norm(const fuser *f, const maru_node_record *node, norm *out)
     return node->op->id == MARU_OP_MUL && match_scaled(f, node, out) && !out->is_centred;
 }
 
-static maru_status try_norm(fuser *f, const maru_node_record *node, bool *done)
+static maru_status try_norm(maru_fuser *f, const maru_node_record *node, bool *done)
 {
     norm n = {0};
     if (!match_norm(f, node, &n))
@@ -273,15 +264,17 @@ static maru_status try_norm(fuser *f, const maru_node_record *node, bool *done)
 
 /* ---- the pass ---- */
 
-static maru_status try_all(fuser *f, const maru_node_record *node, bool *done)
+static maru_status try_all(maru_fuser *f, const maru_node_record *node, bool *done)
 {
     MARU_TRY(try_norm(f, node, done));
+    if (!*done)
+        MARU_TRY(maru_fuse_attention(f, node, done));
     if (!*done)
         MARU_TRY(try_gelu(f, node, done));
     return *done ? MARU_OK : try_swish(f, node, done);
 }
 
-static maru_status fuse_node(fuser *f, const maru_node_record *node)
+static maru_status fuse_node(maru_fuser *f, const maru_node_record *node)
 {
     bool done = false;
     if (*node->scope)
@@ -293,7 +286,7 @@ static maru_status fuse_node(fuser *f, const maru_node_record *node)
     return done ? MARU_OK : maru_rebuild_node(&f->rebuild, node);
 }
 
-static void count_readers(fuser *f)
+static void count_readers(maru_fuser *f)
 {
     for (size_t n = 0; n < f->graph->nodes.count; n++)
         for (uint32_t i = 0; i < f->graph->nodes.data[n].n_inputs; i++)
@@ -307,7 +300,7 @@ static void count_readers(fuser *f)
 maru_status maru_plan_fuse(const maru_graph *graph, maru_graph **out_graph)
 {
     *out_graph = NULL;
-    fuser f = {.graph = graph};
+    maru_fuser f = {.graph = graph};
     maru_graph *raw = NULL;
     maru_status status = maru_rebuild_begin(graph, &f.rebuild);
     f.n_readers = calloc(graph->values.count, sizeof *f.n_readers);

@@ -104,6 +104,42 @@ def test_bodies(b):
     b.bad(UNSUPPORTED, "deep", "plan", "m.onnx")
 
 
+def test_attention(b):
+    """What exporters spell in primitives is one operator, and gives the same numbers."""
+    def heads(source, perm):
+        return [o.node("Reshape", [source, "split"], [source + "4"]),
+                o.node("Transpose", [source + "4"], [source + "t"], perm=perm)]
+    shapes = [o.tensor("split", o.INT64, [4], [0, 0, 2, 4]), o.tensor("d", o.FLOAT, [], [2.0]),
+              o.tensor("h", o.FLOAT, [], [0.7071067811865476])]
+    inputs = [o.value(name, o.FLOAT, ["b", "s", 8]) for name in "qkv"] + [o.value("m", o.FLOAT, ["b", 1, 1, "s"])]
+    start = heads("q", [0, 2, 1, 3]) + heads("v", [0, 2, 1, 3])
+    end = [o.node("Softmax", ["masked"], ["p"], axis=-1), o.node("MatMul", ["p", "vt"], ["y"])]
+    kinds = {
+        "divided scores": heads("k", [0, 2, 3, 1]) + [
+            o.node("MatMul", ["qt", "kt"], ["s"]), o.node("Div", ["s", "d"], ["sd"]), o.node("Add", ["sd", "m"], ["masked"])],
+        "scaled operands": heads("k", [0, 2, 3, 1]) + [
+            o.node("Mul", ["qt", "h"], ["qs"]), o.node("Mul", ["kt", "h"], ["ks"]), o.node("MatMul", ["qs", "ks"], ["s"]),
+            o.node("Add", ["m", "s"], ["masked"])],
+        "two transpositions": heads("k", [0, 2, 1, 3]) + [
+            o.node("Transpose", ["kt"], ["kk"], perm=[0, 1, 3, 2]), o.node("MatMul", ["qt", "kk"], ["s"]),
+            o.node("Mul", ["s", "h"], ["masked"])],
+    }
+    values = [[[[(i * 7 + j * 3 + c) % 11 / 5 - 1 for j in range(8)] for i in range(5)] for _ in range(2)]
+              for c in range(3)]
+    words = []
+    for name, value in zip("qkv", values):
+        words += ["--input", f"{name}={json.dumps(value)}"]
+    for what, scores in kinds.items():
+        body = o.graph(start + scores + end, inputs, [o.value("y")], shapes)
+        b.path("m.onnx").write_bytes(o.model(body))
+        mask = ["--input", "m=" + json.dumps([[[[0, 0, -1, 0, -30]]]] * 2)]
+        b.check("Attention" in b.good("plan", "m.onnx").text, f"{what}: one operator")
+        fused = b.json("run", "m.onnx", *words, *mask, "--json")["y"]
+        plain = b.json("run", "m.onnx", *words, *mask, "--no-fuse", "--json")["y"]
+        b.check(fused["dims"] == plain["dims"] == [2, 2, 5, 4] and
+                all(abs(x - y) < 2e-6 for x, y in zip(fused["data"], plain["data"])), f"{what}: the same numbers")
+
+
 def broken(b, code, text, model):
     b.path("m.onnx").write_bytes(model)
     b.bad(code, text, "plan", "m.onnx")
@@ -198,5 +234,6 @@ def test(b):
     test_right(b)
     test_forms(b)
     test_bodies(b)
+    test_attention(b)
     test_broken(b)
     test_data(b)
