@@ -349,7 +349,8 @@ const command command_certify = {
                "    maru certify --device mychip:0 --html report.html\n"
     "\n"
     "With --onnx DIR it runs the tests below a folder that has the layout of ONNX's own backend tests\n"
-    "(model.onnx, test_data_set_N/input_I.pb and output_I.pb) and compares as ONNX does: relative 1e-3,\n"
+    "(model.onnx, test_data_set_N/input_I.pb and output_I.pb) and compares as ONNX does: relative 1e-3\n"
+    "(f16 2e-3, bf16 1.6e-2), "
     "absolute 1e-7 and 1e-6 of the largest element, integers exactly.\n"
     "\n"
     "    maru certify --onnx node_tests --test 'test_conv_*'",
