@@ -25,8 +25,11 @@ typedef struct maru_os_map {
 
 MARU_NODISCARD maru_status maru_os_map_file(const char *path, maru_os_map *out);
 void maru_os_unmap_file(maru_os_map *map);
-/* Drops the resident pages that lie wholly in [offset, offset + bytes); touched again, they are read from the file. */
-void maru_os_map_drop(const maru_os_map *map, size_t offset, size_t bytes);
+/*
+ * Drops the resident pages that lie wholly in [data, data + bytes), any part
+ * of a map; touched again, they are read from the file.
+ */
+void maru_os_drop_pages(const void *data, size_t bytes);
 /* Asks the system to read [offset, offset + bytes) ahead. A hint. */
 void maru_os_map_prefetch(const maru_os_map *map, size_t offset, size_t bytes);
 

@@ -86,17 +86,15 @@ static size_t range_end(const maru_os_map *map, size_t offset, size_t bytes)
     return bytes < map->bytes - offset ? offset + bytes : map->bytes;
 }
 
-void maru_os_map_drop(const maru_os_map *map, size_t offset, size_t bytes)
+void maru_os_drop_pages(const void *data, size_t bytes)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t end = range_end(map, offset, bytes);
-    size_t begin = 0;
-    if (!maru_align_size(offset, page, &begin))
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t before = (page - (uintptr_t)data % page) % page;
+    if (!data || bytes <= before)
         return;
-    // The last page of the file lies wholly in a range that reaches the file's end.
-    if (end != map->bytes)
-        end -= end % page;
-    advise(map, begin, end, MADV_DONTNEED);
+    const size_t whole = (bytes - before) / page * page;
+    if (whole)
+        madvise((char *)(uintptr_t)data + before, whole, MADV_DONTNEED);
 }
 
 void maru_os_map_prefetch(const maru_os_map *map, size_t offset, size_t bytes)

@@ -48,10 +48,8 @@ static bool is_aligned(const void *data, maru_dtype dtype)
 /* The pages of a mapped file are not needed once another form is there. */
 static void drop_pages(const maru_constant_source *source)
 {
-    if (source->fd <= 0)
-        return;
-    const maru_os_map map = {.data = source->data, .bytes = source->bytes, .fd = source->fd};
-    maru_os_map_drop(&map, 0, source->bytes);
+    if (source->fd > 0)
+        maru_os_drop_pages(source->data, source->bytes);
 }
 
 /* As it is: host memory where it lies if a kernel can read it there, or uploaded. */

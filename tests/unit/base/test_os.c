@@ -56,10 +56,9 @@ static void maps_a_file(void **state)
     assert_int_equal(unlink(at("mapped")), 0);
     maru_os_map_prefetch(&map, 5000, SIZE_MAX);
     assert_memory_equal(map.data, data, BYTES);
-    maru_os_map_drop(&map, 0, BYTES);
-    maru_os_map_drop(&map, 100, 50);
-    maru_os_map_drop(&map, SIZE_MAX - 5, 50);
-    maru_os_map_drop(&map, BYTES, 50);
+    maru_os_drop_pages(map.data, BYTES);
+    maru_os_drop_pages(map.data + 100, 50);
+    maru_os_drop_pages(map.data + 1, 0);
     maru_os_map_prefetch(&map, BYTES + 9000, 50);
     assert_memory_equal(map.data, data, BYTES);
     maru_os_unmap_file(&map);
@@ -79,7 +78,31 @@ static void maps_no_file_nor_directory(void **state)
     assert_null(map.data);
     assert_int_equal(map.bytes, 0);
     maru_os_map_prefetch(&map, 0, 10);
-    maru_os_map_drop(&map, 0, 10);
+    maru_os_drop_pages(NULL, 10);
+    maru_os_unmap_file(&map);
+}
+
+/* Weights begin anywhere in their files. */
+static void drops_pages_from_any_address(void **state)
+{
+    (void)state;
+    enum { LARGE = 24 << 20 };
+    char *data = calloc(1, LARGE);
+    maru_os_map map;
+    uint64_t full = 0, less = 0, peak = 0;
+    volatile uint8_t sum = 0;
+    assert_non_null(data);
+    assert_ok(maru_os_write_file(at("large"), data, LARGE));
+    free(data);
+    assert_ok(maru_os_map_file(at("large"), &map));
+    for (size_t i = 0; i < LARGE; i += 512)
+        sum = (uint8_t)(sum + map.data[i]);
+    maru_os_memory_use(&full, &peak);
+    maru_os_drop_pages(map.data + 1000, LARGE - 3000);
+    maru_os_memory_use(&less, &peak);
+    if (full)
+        assert_true(less + (LARGE - (4 << 20)) < full);
+    assert_int_equal(map.data[LARGE / 2], 0);
     maru_os_unmap_file(&map);
 }
 
@@ -402,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_a_file),
         cmocka_unit_test(maps_no_file_nor_directory),
+        cmocka_unit_test(drops_pages_from_any_address),
         cmocka_unit_test(reads_whole_files),
         cmocka_unit_test(writes_all_or_nothing),
         cmocka_unit_test(a_failed_write_leaves_nothing),
