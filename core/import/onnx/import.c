@@ -240,18 +240,12 @@ static maru_status run_branch(onnx_node *n, const onnx_graph *g, onnx_scope *bod
     return MARU_OK;
 }
 
-/* A condition that is known when the model is loaded chooses here; another would need control flow in a plan. */
-static maru_status add_if(onnx_node *n)
+/* Gives n->outputs what the branch gives. */
+static maru_status add_branch(onnx_node *n, const char *which)
 {
-    const maru_value condition = n->n_inputs ? n->inputs[0] : MARU_NO_VALUE;
-    const maru_value_record *v = maru_graph_get(n->import->graph, condition);
-    int64_t truth = 0;
-    if (!condition || !v->elems || v->n_elems != 1 ||
-        !maru_expr_is_const(&n->import->graph->exprs, v->elems[0], &truth))
-        return maru_fail(MARU_UNSUPPORTED, "If with a condition that is computed in the run is not supported");
-    const onnx_attr *branch = onnx_attr_find(n, truth ? "then_branch" : "else_branch");
+    const onnx_attr *branch = onnx_attr_find(n, which);
     if (!branch || !branch->g)
-        return maru_fail(MARU_DATA_LOSS, "If lacks a branch");
+        return maru_fail(MARU_DATA_LOSS, "it has no %s", which);
     onnx_scope body = *n->scope;
     body.values = body.initializers = (maru_map){0};
     body.parent = n->scope;
@@ -261,6 +255,43 @@ static maru_status add_if(onnx_node *n)
     const maru_status status = run_branch(n, branch->g, &body);
     scope_fini(&body);
     return status;
+}
+
+/* One of two values by a condition of the run; they must be of one dtype and dims. */
+static maru_status choose(onnx_node *n, maru_value condition, maru_value yes, maru_value no, maru_value *out)
+{
+    const maru_value_record *a = maru_graph_get(n->import->graph, yes);
+    const maru_value_record *b = maru_graph_get(n->import->graph, no);
+    const maru_value inputs[3] = {condition, yes, no};
+    if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
+        return maru_fail(MARU_UNSUPPORTED, "If whose branches give other dtypes or dims, with a condition that is "
+                         "computed in the run, is not supported");
+    return onnx_add(n, "Where", inputs, 3, NULL, 0, out);
+}
+
+/*
+ * A condition that is known when the model is loaded takes one branch. Of
+ * another, both are run, for what they compute has no effect, and Where takes
+ * the right one's outputs.
+ */
+static maru_status add_if(onnx_node *n)
+{
+    maru_value condition = n->n_inputs ? n->inputs[0] : MARU_NO_VALUE;
+    const maru_value_record *v = maru_graph_get(n->import->graph, condition);
+    maru_value yes[ONNX_MAX_OPERANDS];
+    int64_t truth = 0;
+    if (!condition)
+        return maru_fail(MARU_DATA_LOSS, "it has no condition");
+    if (v->elems && v->n_elems == 1 && maru_expr_is_const(&n->import->graph->exprs, v->elems[0], &truth))
+        return add_branch(n, truth ? "then_branch" : "else_branch");
+    if (v->rank > 0)
+        MARU_TRY(onnx_add(n, "Squeeze", &condition, 1, NULL, 0, &condition));
+    MARU_TRY(add_branch(n, "then_branch"));
+    memcpy(yes, n->outputs, sizeof yes);
+    MARU_TRY(add_branch(n, "else_branch"));
+    for (size_t i = 0; i < n->n_outputs; i++)
+        MARU_TRY(choose(n, condition, yes[i], n->outputs[i], &n->outputs[i]));
+    return MARU_OK;
 }
 
 const onnx_function *onnx_find_function(const onnx_model *model, const onnx_node_proto *node)
