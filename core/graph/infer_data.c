@@ -591,17 +591,34 @@ MARU_INFER(size)
     return MARU_OK;
 }
 
+/* One float: a constant, or a known integer that was cast. */
+static bool is_known_float(const maru_infer *infer, size_t index, double *out)
+{
+    const maru_value value = infer->node->inputs[index];
+    const maru_value_record *v = maru_graph_get(infer->graph, value);
+    const void *data = maru_graph_constant_data(infer->graph, value);
+    if (data) {
+        const maru_tensor t = {.dtype = v->dtype, .data = (void *)(uintptr_t)data};
+        *out = maru_tensor_get_f64(&t, 0);
+        return true;
+    }
+    const maru_node_record *cast = v->kind == MARU_VALUE_NODE ? &infer->graph->nodes.data[v->source] : NULL;
+    if (!cast || (cast->op->id != MARU_OP_CAST && cast->op->id != MARU_OP_CAST_LIKE))
+        return false;
+    const maru_value_record *from = maru_graph_get(infer->graph, cast->inputs[0]);
+    int64_t number = 0;
+    if (!from->elems || from->n_elems != 1 || !is_const(infer, from->elems[0], &number))
+        return false;
+    *out = (double)number;
+    return true;
+}
+
 static maru_status float_range(maru_infer *infer, maru_dim *out)
 {
     double v[3];
-    for (size_t i = 0; i < 3; i++) {
-        const maru_value value = infer->node->inputs[i];
-        const void *data = maru_graph_constant_data(infer->graph, value);
-        if (!data)
+    for (size_t i = 0; i < 3; i++)
+        if (!is_known_float(infer, i, &v[i]))
             return maru_infer_fail(infer, "start, limit and delta must be known when the graph is built");
-        const maru_tensor t = {.dtype = infer->inputs[i].dtype, .data = (void *)data};
-        v[i] = maru_tensor_get_f64(&t, 0);
-    }
     const double n = (v[1] - v[0]) / v[2];
     if (!(n < 1e12))
         return maru_infer_fail(infer, "the range from %g to %g by %g has no end", v[0], v[1], v[2]);

@@ -9,6 +9,7 @@
  */
 
 #include <lua.h>
+#include <maru/onnx.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@ typedef struct maru_host {
     char *library;     // the folder that holds maru/
     char *script_dir;  // "." if the script is in the working directory
     bool is_sandboxed;
+    maru_onnx_params onnx;  // for the model that runs instead of a script
 } maru_host;
 
 enum { MARU_MAX_SCRIPT_BYTES = 16 * 1024 * 1024, MARU_MAX_FILE_BYTES = 256 * 1024 * 1024 };

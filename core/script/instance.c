@@ -288,7 +288,7 @@ maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
         return ref;
     }
     if (lua_getfield(L, description, "onnx") == LUA_TSTRING) {
-        MARU_LUA_TRY(L, maru_onnx_load(lua_tostring(L, -1), NULL, &ref->graph));
+        MARU_LUA_TRY(L, maru_onnx_load(lua_tostring(L, -1), &maru_host_of(L)->onnx, &ref->graph));
         lua_settop(L, graph);
         return ref;
     }

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/script.h"
 
-#include <maru/onnx.h>
-
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -219,7 +217,7 @@ static void push_file_description(lua_State *L, const char *path, bool is_onnx)
     const char *text = lua_tolstring(L, -1, &bytes);
     maru_graph_ref *ref = maru_push_graph(L);
     const int graph = lua_gettop(L);
-    MARU_LUA_TRY(L, is_onnx ? maru_onnx_load(path, NULL, &ref->graph)
+    MARU_LUA_TRY(L, is_onnx ? maru_onnx_load(path, &maru_host_of(L)->onnx, &ref->graph)
                             : maru_graph_read(text, bytes, path, &ref->graph));
     lua_newtable(L);
     describe_values(L, ref, graph, true);
@@ -247,6 +245,7 @@ static void open_host(lua_State *L, const loading *load)
     maru_host *host = maru_host_open(L);
     host->print = load->params->print;
     host->print_ctx = load->params->print_ctx;
+    host->onnx = (maru_onnx_params){load->params->known, load->params->n_known, true};
     host->library = load->params->library ? maru_copy_text(L, load->params->library) : maru_find_library(NULL);
     host->script_dir = maru_copy_text(L, maru_push_folder(L, load->path));
     lua_pop(L, 1);

@@ -11,6 +11,7 @@
 
 #include <maru/file.h>
 #include <maru/model.h>
+#include <maru/onnx.h>
 #include <maru/runtime.h>
 #include <maru/session.h>
 
@@ -41,6 +42,9 @@ typedef struct maru_script_params {
     /* Text that a script prints or streams while it runs; NULL: dropped. On the calling thread. */
     void (*print)(void *ctx, const char *text, size_t bytes);
     void *print_ctx;
+    /* Of an ONNX model, inputs whose dims or values may be taken as known; they stay valid as long as the script. */
+    maru_onnx_known *known;
+    size_t n_known;
 } maru_script_params;
 
 /* Whether a file begins as a graph in text form does, whatever it is called. False if it cannot be read. */

@@ -284,29 +284,16 @@ static maru_status compare_outputs(maru_session *session, const maru_graph *grap
     return MARU_OK;
 }
 
-/*
- * How much of the inputs must be known for shapes to follow: a test may give
- * as an input what real models have as a constant.
- */
-typedef enum knowledge { NOTHING, DIMS, INTEGERS, SMALL, N_KNOWLEDGE } knowledge;
-
-static bool is_known(const maru_tensor *t, knowledge level)
-{
-    const bool is_small = t->rank <= 1 && maru_tensor_count(t) <= 64;
-    return is_small && (level == SMALL || (level == INTEGERS && (t->dtype == MARU_I64 || t->dtype == MARU_I32)));
-}
-
-static maru_status load(const test *t, const data_set *set, knowledge level, maru_graph **out)
+/* A test may give as an input what real models have as a constant. */
+static maru_status load(const test *t, const data_set *set, maru_graph **out)
 {
     maru_onnx_known *known = calloc(set->n + 1, sizeof *known);
-    maru_onnx_params params = {.known = known};
+    maru_onnx_params params = {.known = known, .as_needed = true};
     if (!known)
         return MARU_RESOURCE_EXHAUSTED;
-    for (size_t i = 0; level != NOTHING && i < set->n; i++) {
-        const maru_tensor *tensor = &set->values[i].tensor;
+    for (size_t i = 0; i < set->n; i++)
         if (set->values[i].name)
-            known[params.n_known++] = (maru_onnx_known){set->values[i].name, tensor, is_known(tensor, level)};
-    }
+            known[params.n_known++] = (maru_onnx_known){.name = set->values[i].name, .tensor = &set->values[i].tensor};
     const maru_status status = maru_onnx_load(t->model, &params, out);
     free(known);
     return status;
@@ -321,9 +308,7 @@ static maru_status open_model(const certify_report *r, const test *t, const data
         .numerics = MARU_NUMERICS_EXACT,
     };
     maru_graph *graph = NULL;
-    maru_status status = MARU_INVALID_ARGUMENT;
-    for (int level = NOTHING; level < N_KNOWLEDGE && status == MARU_INVALID_ARGUMENT; level++)
-        status = load(t, set, (knowledge)level, &graph);
+    maru_status status = load(t, set, &graph);
     if (status == MARU_OK)
         status = maru_model_create(r->runtime, &graph, &params, out);
     maru_graph_destroy(&graph);

@@ -215,7 +215,7 @@ maru_status open_script(const parsed *args, opened *out)
     enum { MAX_SETTINGS = 64 };
     maru_script_setting settings[MAX_SETTINGS];
     char *room[MAX_SETTINGS] = {0};
-    *out = (opened){.to_stderr = has_flag(args, "json")};
+    *out = (opened){.to_stderr = has_flag(args, "json"), .known = out->known, .n_known = out->n_known};
     const char *path = get_word(args, 0);
     if (!path) {
         fputs("maru: which model? A .lua script, an .onnx model or a .maru graph is needed\n", stderr);
@@ -238,6 +238,8 @@ maru_status open_script(const parsed *args, opened *out)
         },
         .print = print_text,
         .print_ctx = out,
+        .known = out->known,
+        .n_known = out->n_known,
     };
     if (status == MARU_OK)
         status = open_runtime(args, &out->runtime);

@@ -57,29 +57,67 @@ static maru_status read_inline(const char *name, const char *text, maru_file_val
     return maru_tensor_json_parse(text, strlen(text), name, MARU_DTYPE_NONE, out);
 }
 
-static maru_status set_input(maru_script *script, const char *word)
-{
+typedef struct given_input {
     char name[256];
+    maru_file_value value;
+} given_input;
+
+typedef struct inputs {
+    given_input *items;
+    maru_onnx_known *known;  // the numbers among them
+    size_t n, n_known;
+} inputs;
+
+static maru_status read_input(const char *word, given_input *out)
+{
     const char *equals = strchr(word, '=');
     const size_t n = equals ? (size_t)(equals - word) : 0;
-    if (n == 0 || n >= sizeof name)
+    if (n == 0 || n >= sizeof out->name)
         return fail_input(word, "NAME=VALUE or NAME=@FILE is needed");
-    memcpy(name, word, n);
-    name[n] = 0;
-    maru_file_value value = {0};
-    maru_status status = equals[1] == '@' ? maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &value)
-                                          : read_inline(name, equals + 1, &value);
-    if (status == MARU_OK)
-        status = maru_script_set_input(script, name, &value);
-    maru_file_value_fini(&value);
+    memcpy(out->name, word, n);
+    return equals[1] == '@' ? maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &out->value)
+                            : read_inline(out->name, equals + 1, &out->value);
+}
+
+static maru_status read_inputs(const parsed *args, inputs *out)
+{
+    size_t n = 0;
+    while (get_nth(args, "input", n))
+        n++;
+    out->items = calloc(n + 1, sizeof *out->items);
+    out->known = calloc(n + 1, sizeof *out->known);
+    maru_status status = out->items && out->known ? MARU_OK : MARU_RESOURCE_EXHAUSTED;
+    for (; status == MARU_OK && out->n < n; out->n++) {
+        given_input *item = &out->items[out->n];
+        status = read_input(get_nth(args, "input", out->n), item);
+        if (status == MARU_OK && !item->value.is_strings)
+            out->known[out->n_known++] = (maru_onnx_known){.name = item->name, .tensor = &item->value.tensor};
+    }
     return status;
 }
 
-static maru_status set_inputs(const parsed *args, maru_script *script)
+static void inputs_fini(inputs *in)
+{
+    for (size_t i = 0; i < in->n; i++)
+        maru_file_value_fini(&in->items[i].value);
+    free(in->items);
+    free(in->known);
+}
+
+static bool is_constant(const inputs *in, const char *name)
+{
+    for (size_t i = 0; i < in->n_known; i++)
+        if (in->known[i].is_constant && strcmp(in->known[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static maru_status set_inputs(const inputs *in, maru_script *script)
 {
     maru_status status = MARU_OK;
-    for (size_t i = 0; status == MARU_OK && get_nth(args, "input", i); i++)
-        status = set_input(script, get_nth(args, "input", i));
+    for (size_t i = 0; status == MARU_OK && i < in->n; i++)
+        if (!is_constant(in, in->items[i].name))
+            status = maru_script_set_input(script, in->items[i].name, &in->items[i].value);
     return status;
 }
 
@@ -186,9 +224,14 @@ static int run(const parsed *args)
         !is_state_file(args, "load-state"))
         return EXIT_USAGE;
     profile *p = profile_create();
-    maru_status status = p ? open_script(args, &o) : MARU_RESOURCE_EXHAUSTED;
+    inputs in = {0};
+    maru_status status = p ? read_inputs(args, &in) : MARU_RESOURCE_EXHAUSTED;
+    o.known = in.known;
+    o.n_known = in.n_known;
     if (status == MARU_OK)
-        status = set_inputs(args, o.script);
+        status = open_script(args, &o);
+    if (status == MARU_OK)
+        status = set_inputs(&in, o.script);
     if (status == MARU_OK)
         status = run_script(args, &o, p, timeout_ms);
     if (status == MARU_OK)
@@ -201,6 +244,7 @@ static int run(const parsed *args)
         code = EXIT_FAILED;
     }
     close_script(&o);
+    inputs_fini(&in);
     profile_destroy(&p);
     return code;
 }
@@ -209,13 +253,14 @@ const command command_run = {
     .name = "run",
     .usage = "run MODEL [--input NAME=VALUE|@FILE]... [--save NAME=FILE]... [options]",
     .summary = "run a model script or a graph",
-    .details = "MODEL is a .lua script or a .maru graph. Inputs are text, numbers and JSON lists, or files "
-    "known by their\n"
-               "ending: .npy, .pb (ONNX TensorProto), .txt (one string a line), .json, .wav, .png, .jpg. So "
-               "are outputs.\n"
+    .details = "MODEL is a .lua script, an .onnx model or a .maru graph. Inputs are text, numbers and JSON lists,\n"
+               "or files known by their ending: .npy, .pb (ONNX TensorProto), .txt (one string a line), .json, .wav,\n"
+               ".png, .jpg. So are outputs. An ONNX model whose shapes do not follow from its dims alone is made for\n"
+               "the inputs that are given.\n"
                "\n"
                "    maru run scripts/models/minilm.lua --weights DIR --input text='A cat sat.' --save embedding=e.npy\n"
-               "    maru run scripts/models/llama.lua --weights DIR --input prompt='Once upon' --set n=50",
+               "    maru run scripts/models/llama.lua --weights DIR --input prompt='Once upon' --set n=50\n"
+               "    maru run model.onnx --input x=@x.npy --save y=y.npy",
     .n_words = 1,
     .has_model = true,
     .options = options,

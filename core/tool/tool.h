@@ -67,6 +67,8 @@ typedef struct opened {
     maru_script *script;
     bool to_stderr;     // what scripts print: with --json stdout is for the JSON alone
     bool has_streamed;  // the script printed while it ran
+    maru_onnx_known *known;  // set before opening: inputs that an ONNX model may be made for
+    size_t n_known;
 } opened;
 
 /* `out` stays where it is until it is closed: the script prints through it. */

@@ -61,6 +61,28 @@ def test_right(b):
     b.check("Add" in b.good("plan", "m.onnx").text, "and planned")
 
 
+def test_given_inputs(b):
+    """A model whose shapes follow from its inputs alone is made for those that are given."""
+    spread = simple([o.node("Reshape", ["x", "s"], ["y"])], inputs=[o.value("x", o.FLOAT, ["n", 4]),
+                                                                    o.value("s", o.INT64, [3])])
+    b.path("m.onnx").write_bytes(spread)
+    done = b.json("run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]", "--input", "s=[2, 1, 2]", "--json")
+    b.check(done["y"]["dims"] == [2, 1, 2], f"a shape that is an input: {done}")
+    b.bad(INPUT, "must follow", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]")
+    b.bad(INPUT, "'t'", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]", "--input", "s=[4]", "--input", "t=1")
+    pool = dict(kernel_shape=[2, 2], strides=[2, 2])
+    halves = simple([o.node("MaxPool", ["x"], ["h"], **pool), o.node("Resize", ["h", "", "k"], ["b"]),
+                     o.node("Add", ["x", "b"], ["y"])], [o.tensor("k", o.FLOAT, [4], [1, 1, 2, 2])],
+                    inputs=[o.value("x", o.FLOAT, [1, 1, "?", "?"])])
+    b.path("m.onnx").write_bytes(halves)
+    b.bad(INPUT, "do not broadcast", "plan", "m.onnx")
+    plane = [[[[float(4 * r + c) for c in range(6)] for r in range(4)]]]
+    done = b.json("run", "m.onnx", "--input", f"x={json.dumps(plane)}", "--json")
+    b.check(done["y"]["dims"] == [1, 1, 4, 6] and done["y"]["data"][0] == 5, f"dims that fit as given: {done}")
+    odd = [[[[0.0] * 5] * 5]]
+    b.bad(INPUT, "do not broadcast", "run", "m.onnx", "--input", f"x={json.dumps(odd)}")
+
+
 def test_forms(b):
     """What older opsets wrote otherwise."""
     one = "[[1, 2, 3, 4]]"
@@ -227,7 +249,7 @@ def test_data(b):
     folder = b.path("node_tests")
     with tarfile.open(archive) as tar:
         tar.extractall(folder)
-    test_own(b, folder, 1355)
+    test_own(b, folder, 1362)
     test_own(b, root, 14, *[word for folder in sorted(root.iterdir()) if folder.name != "text_magika"
                             for word in ("--test", folder.name)])
     # Its variance is the mean of squares less the square of the mean, over 512 numbers that are much alike: the
@@ -239,6 +261,7 @@ def test_data(b):
 def test(b):
     test_right(b)
     test_forms(b)
+    test_given_inputs(b)
     test_bodies(b)
     test_attention(b)
     test_broken(b)

@@ -347,17 +347,35 @@ static maru_status add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_p
     return MARU_OK;
 }
 
+/* How much of what the caller knows is used. */
+typedef enum onnx_use { USE_NOTHING, USE_DIMS, USE_INTEGERS, USE_SMALL, USE_AS_SAID } onnx_use;
+
+static bool is_value_used(const onnx_import *import, const maru_onnx_known *known)
+{
+    const maru_tensor *t = known->tensor;
+    const bool is_small = t->rank <= 1 && maru_tensor_count(t) <= 64;
+    switch ((onnx_use)import->use) {
+    case USE_NOTHING:
+    case USE_DIMS: return false;
+    case USE_INTEGERS: return is_small && (t->dtype == MARU_I64 || t->dtype == MARU_I32);
+    case USE_SMALL: return is_small;
+    case USE_AS_SAID: return known->is_value;
+    }
+    return false;
+}
+
 /* An input of the graph, or a constant where the caller knows its value. */
 static maru_status add_input(onnx_import *import, const Maru__Onnx__ValueInfoProto *info, maru_value *out)
 {
     const maru_onnx_params *p = import->params;
     const maru_tensor *dims = NULL;
-    for (size_t i = 0; i < p->n_known; i++) {
+    for (size_t i = 0; i < p->n_known && import->use != USE_NOTHING; i++) {
         const maru_tensor *t = p->known[i].tensor;
         const maru_constant_source source = {.data = t->data, .bytes = t->bytes};
         if (strcmp(p->known[i].name, text_of(info->name)) != 0)
             continue;
-        if (p->known[i].is_value)
+        p->known[i].is_constant = is_value_used(import, &p->known[i]);
+        if (p->known[i].is_constant)
             return maru_graph_constant(import->graph, info->name, t->dtype, t->dims, t->rank, &source, out);
         dims = t;
     }
@@ -399,11 +417,10 @@ static maru_status import_model(onnx_import *import)
     return status;
 }
 
-maru_status maru_onnx_import(maru_onnx_file *file, const maru_onnx_params *params, maru_graph **out_graph)
+static maru_status import_with(maru_onnx_file *file, const maru_onnx_params *params, onnx_use use,
+                               maru_graph **out_graph)
 {
-    static const maru_onnx_params none;
-    onnx_import import = {.file = file, .params = params ? params : &none};
-    *out_graph = NULL;
+    onnx_import import = {.file = file, .params = params, .use = use};
     import.model = maru_onnx_file_model(import.file);
     maru_status status = maru_graph_create(text_of(import.model->graph->name), &import.graph);
     if (status == MARU_OK)
@@ -412,6 +429,19 @@ maru_status maru_onnx_import(maru_onnx_file *file, const maru_onnx_params *param
         *out_graph = import.graph;
     else
         maru_graph_destroy(&import.graph);
+    return status;
+}
+
+maru_status maru_onnx_import(maru_onnx_file *file, const maru_onnx_params *params, maru_graph **out_graph)
+{
+    static const maru_onnx_params none;
+    *out_graph = NULL;
+    params = params ? params : &none;
+    if (!params->as_needed)
+        return import_with(file, params, USE_AS_SAID, out_graph);
+    maru_status status = import_with(file, params, USE_NOTHING, out_graph);
+    for (int use = USE_DIMS; use <= USE_SMALL && status == MARU_INVALID_ARGUMENT && params->n_known; use++)
+        status = import_with(file, params, (onnx_use)use, out_graph);
     return status;
 }
 

@@ -68,6 +68,7 @@ typedef struct onnx_import {
     maru_graph *graph;
     const onnx_model *model;
     const maru_onnx_params *params;
+    int use;  // onnx_use: how much of what is known
 } onnx_import;
 
 typedef struct onnx_scope onnx_scope;

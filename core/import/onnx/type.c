@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fail.h"
 
@@ -31,14 +32,16 @@ static bool is_constant(const onnx_dim *dim)
 
 static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis, maru_graph *graph, maru_dim *out)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     char text[160];
     char name[160];
     if (is_constant(dim)) {
         *out = dim->dim_value;
         return MARU_OK;
     }
+    // "?" is nobody's name.
     const bool is_named = dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-                          dim->dim_param && *dim->dim_param;
+                          dim->dim_param && strpbrk(dim->dim_param, letters) != NULL;
     if (is_named)
         snprintf(text, sizeof text, "%s", dim->dim_param);
     else

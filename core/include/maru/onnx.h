@@ -20,12 +20,19 @@ extern "C" {
 typedef struct maru_onnx_known {
     const char *name;
     const maru_tensor *tensor;
-    bool is_value;  // it becomes a constant, and shapes may follow from it; else its dims alone are known
+    bool is_value;    // it becomes a constant, and shapes may follow from it; else its dims alone are known
+    bool is_constant; // written by the load: the graph has a constant instead of this input
 } maru_onnx_known;
 
 typedef struct maru_onnx_params {
-    const maru_onnx_known *known;  // copied
+    maru_onnx_known *known;  // what tensors hold is copied
     size_t n_known;
+    /*
+     * What is known is used only as far as the model cannot be loaded without
+     * it: dims first, then the values of small integer inputs, then those of
+     * all that have at most 64 elements. is_value is not read.
+     */
+    bool as_needed;
 } maru_onnx_params;
 
 /*
