@@ -84,6 +84,10 @@ static const known table[] = {
      "scale softcap softmax_precision left_window_size right_window_size"},
     {"", "RotaryEmbedding", "interleaved num_heads rotary_embedding_dim"},
     {"", "TensorScatter", "axis mode"},
+    {"", "LSTM", "activation_alpha activation_beta activations clip direction hidden_size input_forget layout"},
+    {"", "GRU", "activation_alpha activation_beta activations clip direction hidden_size layout linear_before_reset"},
+    {"", "RNN", "activation_alpha activation_beta activations clip direction hidden_size layout"},
+    {"", "LinearAttention", "chunk_size kv_num_heads q_num_heads scale update_rule"},
     {"", "QuantizeLinear", "axis block_size output_dtype precision saturate"},
     {"", "DequantizeLinear", "axis block_size output_dtype"},
 };

@@ -140,6 +140,11 @@ MARU_INFER(group_norm);
 MARU_INFER(attention);
 MARU_INFER(rotary_embedding);
 MARU_INFER(tensor_scatter);
+/* infer_recurrent.c */
+MARU_INFER(lstm);
+MARU_INFER(gru);
+MARU_INFER(rnn);
+MARU_INFER(linear_attention);
 /* infer_quant.c */
 MARU_INFER(quantize_linear);
 MARU_INFER(dequantize_linear);

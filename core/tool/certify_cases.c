@@ -297,6 +297,27 @@ const certify_case certify_cases[] = {
      "%1 = input \"p\" T[2, 3, 9, 4]\n%2 = input \"u\" T[2, 3, 2, 4]\n%3 = const \"\" i64[2] {1, 7}\n"
      "%4 = TensorScatter(%1, %2, %3)\noutput \"y\" %4\n%5 = const \"\" i64[2] {8, 3}\n"
      "%6 = TensorScatter(%1, %2, %5) {mode=\"circular\"}\noutput \"z\" %6\n", 0, 0},
+    {"LSTM", FLOATS,
+     "%1 = input \"x\" T[5, 2, 7]\n%2 = input \"w\" T[2, 12, 7]\n%3 = input \"r\" T[2, 12, 3]\n"
+     "%4 = input \"b\" T[2, 24]\n%5 = const \"\" i32[2] {5, 2}\n%6 = input \"h\" T[2, 2, 3]\n"
+     "%7 = input \"c\" T[2, 2, 3]\n%8 = input \"p\" T[2, 9]\n%9, %10, %11 = LSTM(%1, %2, %3, %4, %5, %6, %7, %8) "
+     "{direction=\"bidirectional\", hidden_size=3}\noutput \"y\" %9\noutput \"yh\" %10\noutput \"yc\" %11\n"
+     "%12, %13, %14 = LSTM(%1, %2, %3) {direction=\"bidirectional\", input_forget=1, clip=0.5}\n"
+     "output \"z\" %12\noutput \"zh\" %13\noutput \"zc\" %14\n", -1, 1},
+    {"GRU", FLOATS,
+     "%1 = input \"x\" T[2, 5, 7]\n%2 = input \"w\" T[1, 9, 7]\n%3 = input \"r\" T[1, 9, 3]\n"
+     "%4 = input \"b\" T[1, 18]\n%5, %6 = GRU(%1, %2, %3, %4) {layout=1, direction=\"reverse\"}\n"
+     "output \"y\" %5\noutput \"yh\" %6\n%7, %8 = GRU(%1, %2, %3, %4) {layout=1, linear_before_reset=1}\n"
+     "output \"z\" %7\noutput \"zh\" %8\n", -1, 1},
+    {"RNN", FLOATS,
+     "%1 = input \"x\" T[5, 2, 7]\n%2 = input \"w\" T[1, 3, 7]\n%3 = input \"r\" T[1, 3, 3]\n"
+     "%4, %5 = RNN(%1, %2, %3) {activations=strings[\"Softsign\"]}\noutput \"y\" %4\noutput \"yh\" %5\n", -1, 1},
+    {"LinearAttention", FLOATS,
+     "%1 = input \"q\" T[2, 5, 12]\n%2 = input \"k\" T[2, 5, 6]\n%3 = input \"v\" T[2, 5, 10]\n"
+     "%4 = input \"s\" T[2, 2, 3, 5]\n%5 = input \"g\" T[2, 5, 2]\n%6 = input \"b\" T[2, 5, 2]\n"
+     "%7, %8 = LinearAttention(%1, %2, %3, %4, %5, %6) {q_num_heads=4, kv_num_heads=2}\noutput \"y\" %7\n"
+     "output \"n\" %8\n%9, %10 = LinearAttention(%1, %2, %3) {q_num_heads=4, kv_num_heads=2, "
+     "update_rule=\"linear\"}\noutput \"z\" %9\noutput \"zn\" %10\n", -1, 1},
     // quantisation
     {"QuantizeLinear", "f32 f16",
      "%1 = input \"x\" T[3, 8]\n%2 = const \"\" T[] {0.5}\n%3 = const \"\" u8[] {3}\n%4 = QuantizeLinear(%1, %2, %3)\n"

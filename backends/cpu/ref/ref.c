@@ -45,6 +45,22 @@ const int64_t *cpu_attr_ints(const cpu_attrs *attrs, const char *name, uint32_t 
     return is_list ? attr->payload : NULL;
 }
 
+const double *cpu_attr_floats(const cpu_attrs *attrs, const char *name, uint32_t *out_n)
+{
+    const maru_abi_attr *attr = find_attr(attrs, name);
+    int is_list = attr && attr->kind == MARU_ABI_ATTR_FLOATS;
+    *out_n = is_list ? attr->count : 0;
+    return is_list ? attr->payload : NULL;
+}
+
+const char *const *cpu_attr_strings(const cpu_attrs *attrs, const char *name, uint32_t *out_n)
+{
+    const maru_abi_attr *attr = find_attr(attrs, name);
+    int is_list = attr && attr->kind == MARU_ABI_ATTR_STRINGS;
+    *out_n = is_list ? attr->count : 0;
+    return is_list ? attr->payload : NULL;
+}
+
 const char *cpu_attr_string(const cpu_attrs *attrs, const char *name, const char *fallback)
 {
     const maru_abi_attr *attr = find_attr(attrs, name);
@@ -85,6 +101,7 @@ static const cpu_ref_op *const families[] = {
     cpu_ref_elementwise, cpu_ref_activation, cpu_ref_reduce, cpu_ref_data,      cpu_ref_gather,
     cpu_ref_matmul,      cpu_ref_conv,       cpu_ref_norm,   cpu_ref_attention, cpu_ref_quant,
     cpu_ref_integer,
+    cpu_ref_recurrent,
 };
 
 const cpu_ref_op *cpu_ref_find(const char *domain, const char *name)

@@ -39,6 +39,8 @@ double cpu_attr_float(const cpu_attrs *attrs, const char *name, double fallback)
 int cpu_attr_has(const cpu_attrs *attrs, const char *name);
 /* NULL if it was not given; *out_n is its length. */
 const int64_t *cpu_attr_ints(const cpu_attrs *attrs, const char *name, uint32_t *out_n);
+const double *cpu_attr_floats(const cpu_attrs *attrs, const char *name, uint32_t *out_n);
+const char *const *cpu_attr_strings(const cpu_attrs *attrs, const char *name, uint32_t *out_n);
 const char *cpu_attr_string(const cpu_attrs *attrs, const char *name, const char *fallback);
 /* A tensor attribute; dtype 0 if it was not given. */
 cpu_tensor cpu_attr_tensor(const cpu_attrs *attrs, const char *name);
@@ -108,6 +110,7 @@ extern const cpu_ref_op cpu_ref_norm[];
 extern const cpu_ref_op cpu_ref_attention[];
 extern const cpu_ref_op cpu_ref_quant[];
 extern const cpu_ref_op cpu_ref_integer[];
+extern const cpu_ref_op cpu_ref_recurrent[];
 
 /* NULL if there is none of that name and domain. */
 const cpu_ref_op *cpu_ref_find(const char *domain, const char *name);
