@@ -247,7 +247,7 @@ static maru_abi_status bind_true_dims(maru_abi_program *p, maru_abi_error *error
         const maru_abi_value *value = cpu_value(graph, *MARU_ABI_AT(uint32_t, graph->outputs, i));
         if (!(value->flags & CPU_VALUE_DATA_DEPENDENT))
             continue;
-        if (value->kind == MARU_ABI_VALUE_NODE)
+        if (value->kind == MARU_ABI_VALUE_NODE && p->true_dims_of[value->source] == MARU_ABI_NO_INDEX)
             p->true_dims_of[value->source] = p->n_true_dims;
         p->n_true_dims += value->rank;
     }

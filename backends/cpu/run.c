@@ -41,12 +41,13 @@ static int64_t *true_dims_of(const maru_abi_run *run, uint32_t index, const cpu_
     if (first == MARU_ABI_NO_INDEX)
         return NULL;
     int64_t *dims = cpu_at(&run->bindings[p->n_bound + (run->bound->workspace_bytes != 0)]);
+    int64_t *to = dims + first;
     for (uint32_t i = 0; i < call->n_out; i++) {
         uint32_t value = cpu_operand(&p->graph, call->attrs.node->first_output + i);
         if (value == MARU_ABI_NO_INDEX || !(cpu_value(&p->graph, value)->flags & CPU_VALUE_DATA_DEPENDENT))
             continue;
-        memcpy(dims + first, call->out[i].dims, call->out[i].rank * sizeof *dims);
-        break;
+        memcpy(to, call->out[i].dims, call->out[i].rank * sizeof *dims);
+        to += call->out[i].rank;
     }
     return dims + first;
 }

@@ -103,6 +103,10 @@ MARU_INFER(conv);
 MARU_INFER(conv_transpose);
 MARU_INFER(pool);
 MARU_INFER(global_pool);
+MARU_INFER(max_unpool);
+MARU_INFER(col2im);
+MARU_INFER(deform_conv);
+MARU_INFER(det);
 /* infer_data.c */
 MARU_INFER(reshape);
 MARU_INFER(transpose);
@@ -129,6 +133,18 @@ MARU_INFER(space_to_depth);
 MARU_INFER(one_hot);
 MARU_INFER(non_zero);
 MARU_INFER(resize);
+/* infer_select.c */
+MARU_INFER(bit_cast);
+MARU_INFER(compress);
+MARU_INFER(reverse_sequence);
+MARU_INFER(unique);
+MARU_INFER(tf_idf_vectorizer);
+MARU_INFER(grid_sample);
+MARU_INFER(roi_align);
+MARU_INFER(non_max_suppression);
+/* infer_signal.c */
+MARU_INFER(dft);
+MARU_INFER(stft);
 /* infer_norm.c */
 MARU_INFER(softmax);
 MARU_INFER(layer_norm);

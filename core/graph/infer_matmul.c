@@ -206,11 +206,11 @@ static maru_status check_conv_ranks(maru_infer *infer, size_t weights, size_t bi
     return MARU_OK;
 }
 
-static maru_status check_conv_dtypes(maru_infer *infer)
+static maru_status check_conv_dtypes(maru_infer *infer, size_t bias)
 {
     MARU_TRY(maru_infer_require_class(infer, 0, "f"));
     MARU_TRY(maru_infer_require_same_dtype(infer, 0, 1));
-    return maru_infer_has(infer, 2) ? maru_infer_require_same_dtype(infer, 0, 2) : MARU_OK;
+    return maru_infer_has(infer, bias) ? maru_infer_require_same_dtype(infer, 0, bias) : MARU_OK;
 }
 
 static maru_status check_conv_channels(maru_infer *infer, size_t weights, size_t bias)
@@ -252,7 +252,7 @@ maru_status maru_infer_conv_dims(maru_infer *infer, size_t weights, size_t bias,
 
 MARU_INFER(conv)
 {
-    MARU_TRY(check_conv_dtypes(infer));
+    MARU_TRY(check_conv_dtypes(infer, 2));
     infer->outputs[0].dtype = infer->inputs[0].dtype;
     return maru_infer_conv_dims(infer, 1, 2, &infer->outputs[0]);
 }
@@ -277,7 +277,7 @@ static maru_status transposed_dim(maru_infer *infer, const window *w, uint32_t d
 
 MARU_INFER(conv_transpose)
 {
-    MARU_TRY(check_conv_dtypes(infer));
+    MARU_TRY(check_conv_dtypes(infer, 2));
     MARU_TRY(check_conv_ranks(infer, 1, 2));
     const maru_infer_value *x = &infer->inputs[0];
     const maru_infer_value *w = &infer->inputs[1];
@@ -332,5 +332,108 @@ MARU_INFER(global_pool)
     infer->outputs[0] = infer->inputs[0];
     for (uint32_t d = 2; d < infer->outputs[0].rank; d++)
         infer->outputs[0].dims[d] = 1;
+    return MARU_OK;
+}
+
+MARU_INFER(det)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    if (x->rank < 2 || !maru_infer_same_dim(infer, x->dims[x->rank - 1], x->dims[x->rank - 2]))
+        return maru_infer_fail(infer, "the last two dims must be equal");
+    infer->outputs[0] = *x;
+    infer->outputs[0].rank = x->rank - 2;
+    return MARU_OK;
+}
+
+/* ---- windows put back ---- */
+
+MARU_INFER(max_unpool)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    maru_infer_value *out = &infer->outputs[0];
+    window win;
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    MARU_TRY(maru_infer_require_class(infer, 1, "i"));
+    if (x->rank < 3 || x->rank > 5 || infer->inputs[1].rank != x->rank)
+        return maru_infer_fail(infer, "input and indices must both have rank 3, 4 or 5");
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (!maru_infer_same_dim(infer, infer->inputs[1].dims[d], x->dims[d]))
+            return maru_infer_fail(infer, "input and indices have other dims at axis %u", d);
+    MARU_TRY(read_window(infer, x->rank - 2, NULL, &win));
+    *out = *x;
+    if (maru_infer_has(infer, 2)) {
+        if (!infer->inputs[2].elems || infer->inputs[2].n_elems != x->rank)
+            return maru_infer_fail(infer, "output_shape must be %u numbers that are known when the graph is built",
+                                   x->rank);
+        memcpy(out->dims, infer->inputs[2].elems, x->rank * sizeof *out->dims);
+        return maru_infer_same_dim(infer, out->dims[0], x->dims[0]) && maru_infer_same_dim(infer, out->dims[1],
+                                                                                          x->dims[1])
+                   ? MARU_OK : maru_infer_fail(infer, "output_shape has other images or channels than the input");
+    }
+    for (uint32_t d = 0; d < win.n; d++)
+        MARU_TRY(transposed_dim(infer, &win, d, 0, x->dims[d + 2], &out->dims[d + 2]));
+    return MARU_OK;
+}
+
+MARU_INFER(col2im)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    const maru_infer_value *image = &infer->inputs[1];
+    int64_t block[MARU_MAX_RANK];
+    int64_t list[2 * MARU_MAX_RANK];
+    int64_t size = 1;
+    size_t n = 0;
+    maru_infer_value *out = &infer->outputs[0];
+    MARU_TRY(maru_infer_require_class(infer, 0, "f"));
+    MARU_TRY(maru_infer_ints(infer, 2, block, MARU_MAX_RANK - 2, &n));
+    if (x->rank != 3 || n < 1 || !image->elems || image->n_elems != n)
+        return maru_infer_fail(infer, "takes rank 3, and image and block shapes of one length that are known");
+    for (size_t i = 0; i < n; i++) {
+        if (block[i] < 1 || block[i] > INT32_MAX / size)
+            return maru_infer_fail(infer, "block_shape[%zu] is %lld", i, (long long)block[i]);
+        size *= block[i];
+    }
+    MARU_TRY(read_list(infer, "strides", n, 1, 1, list));
+    MARU_TRY(read_list(infer, "dilations", n, 1, 1, list));
+    MARU_TRY(read_list(infer, "pads", 2 * n, 0, 0, list));
+    *out = (maru_infer_value){.dtype = x->dtype, .rank = (uint32_t)n + 2, .dims = {x->dims[0]}};
+    memcpy(out->dims + 2, image->elems, n * sizeof *out->dims);
+    return maru_expr_divide(&infer->graph->exprs, x->dims[1], size, &out->dims[1])
+               ? MARU_OK : maru_infer_fail(infer, "blocks of %lld elements do not divide axis 1", (long long)size);
+}
+
+MARU_INFER(deform_conv)
+{
+    const maru_infer_value *x = &infer->inputs[0];
+    const int64_t offset_groups = maru_node_int(infer->node, "offset_group", 1);
+    int64_t channels = 0;
+    for (size_t i = 2; i < infer->node->n_inputs; i++)
+        if (maru_infer_has(infer, i))
+            MARU_TRY(maru_infer_require_same_dtype(infer, 0, i));
+    MARU_TRY(check_conv_dtypes(infer, 3));
+    infer->outputs[0].dtype = x->dtype;
+    MARU_TRY(maru_infer_conv_dims(infer, 1, 3, &infer->outputs[0]));
+    if (offset_groups < 1 || !maru_expr_is_const(&infer->graph->exprs, x->dims[1], &channels) ||
+        channels % offset_groups != 0)
+        return maru_infer_fail(infer, "offset_group %lld does not divide the channels", (long long)offset_groups);
+    int64_t taps = offset_groups;
+    int64_t kernel[MARU_MAX_RANK];
+    MARU_TRY(kernel_from_weights(infer, &infer->inputs[1], kernel));
+    for (uint32_t d = 2; d < x->rank; d++) {
+        if (taps > INT32_MAX / kernel[d - 2])
+            return maru_infer_fail(infer, "the kernel is too large");
+        taps *= kernel[d - 2];
+    }
+    for (size_t i = 2; i < 5; i += 2) {
+        const maru_infer_value *v = &infer->inputs[i];
+        bool fits = !maru_infer_has(infer, i) ||
+                    (v->rank == x->rank && maru_infer_same_dim(infer, v->dims[0], x->dims[0]) &&
+                     maru_infer_same_dim(infer, v->dims[1], i == 2 ? taps * (x->rank - 2) : taps));
+        for (uint32_t d = 2; fits && maru_infer_has(infer, i) && d < x->rank; d++)
+            fits = maru_infer_same_dim(infer, v->dims[d], infer->outputs[0].dims[d]);
+        if (!fits)
+            return maru_infer_fail(infer, "the %s's dims do not fit the output", i == 2 ? "offset" : "mask");
+    }
     return MARU_OK;
 }

@@ -115,6 +115,9 @@ const certify_case certify_cases[] = {
     {"CumSum", FLOATS " i32 i64",
      "%1 = input \"x\" T[5, 37]\n%2 = const \"\" i64[] {1}\n%3 = CumSum(%1, %2)\noutput \"y\" %3\n"
      "%4 = CumSum(%1, %2) {exclusive=1, reverse=1}\noutput \"z\" %4\n", -1, 1},
+    {"CumProd", FLOATS " i32 i64",
+     "%1 = input \"x\" T[5, 37]\n%2 = const \"\" i64[] {1}\n%3 = CumProd(%1, %2)\noutput \"y\" %3\n"
+     "%4 = CumProd(%1, %2) {exclusive=1, reverse=1}\noutput \"z\" %4\n", 0.9, 1.1},
     {"TopK", FLOATS " i32 i64",
      "%1 = input \"x\" T[5, 37]\n%2 = const \"\" i64[1] {7}\n%3, %4 = TopK(%1, %2)\noutput \"v\" %3\noutput \"i\" %4\n",
      0, 0},
@@ -164,6 +167,25 @@ const certify_case certify_cases[] = {
      "output \"y\" %2\noutput \"i\" %3\n", 0, 0},
     {"GlobalAveragePool", FLOATS, GLOBAL, 0, 0},
     {"GlobalMaxPool", FLOATS, GLOBAL, 0, 0},
+    {"LpPool", FLOATS,
+     "%1 = input \"x\" T[2, 3, 9, 11]\n%2 = LpPool(%1) {kernel_shape=ints[3, 3], pads=ints[1, 1, 1, 1], "
+     "strides=ints[2, 2]}\noutput \"y\" %2\n%3 = LpPool(%1) {kernel_shape=ints[2, 4], ceil_mode=1, p=3}\n"
+     "output \"z\" %3\n", -1, 1},
+    {"MaxUnpool", FLOATS,
+     "%1 = input \"x\" T[1, 2, 2, 3]\n%2 = const \"\" i64[1, 2, 2, 3] {1, 2, 10, 13, 21, 22, 24, 26, 34, 36, 45, 47}\n"
+     "%3 = MaxUnpool(%1, %2) {kernel_shape=ints[2, 2], strides=ints[2, 2]}\noutput \"y\" %3\n"
+     "%4 = shape [1, 2, 5, 7]\n%5 = MaxUnpool(%1, %2, %4) {kernel_shape=ints[2, 2], strides=ints[2, 2]}\n"
+     "output \"z\" %5\n", 0, 0},
+    {"Col2Im", FLOATS,
+     "%1 = input \"x\" T[2, 12, 20]\n%2 = shape [5, 6]\n%3 = const \"\" i64[2] {2, 3}\n%4 = Col2Im(%1, %2, %3) "
+     "{dilations=ints[1, 1], pads=ints[0, 1, 0, 0]}\noutput \"y\" %4\n", -1, 1},
+    {"DeformConv", FLOATS,
+     "%1 = input \"x\" T[2, 4, 5, 6]\n%2 = input \"w\" T[6, 2, 2, 3]\n%3 = input \"o\" T[2, 24, 4, 4]\n"
+     "%4 = input \"b\" T[6]\n%5 = input \"m\" T[2, 12, 4, 4]\n%6 = DeformConv(%1, %2, %3, %4, %5) "
+     "{group=2, offset_group=2}\noutput \"y\" %6\n", -1, 1},
+    {"Det", FLOATS,
+     "%1 = input \"x\" T[3, 4, 4]\n%2 = Det(%1)\noutput \"y\" %2\n%3 = input \"s\" T[1, 1]\n%4 = Det(%3)\n"
+     "output \"z\" %4\n", -1, 1},
     // moving data
     {"Reshape", NUMBERS " bool",
      "%1 = input \"x\" T[3, 8]\n%2 = shape [6, 4]\n%3 = Reshape(%1, %2)\noutput \"y\" %3\n", 0, 1},
@@ -233,6 +255,44 @@ const certify_case certify_cases[] = {
      "%1 = input \"x\" T[3, 5]\n%2 = const \"\" i64[1] {4}\n%3 = const \"\" f32[2] {0.5, 2.0}\n"
      "%4 = OneHot(%1, %2, %3)\n"
      "output \"y\" %4\n", 0, 3},
+    {"BitCast", "f32 i32 u32",
+     "%1 = input \"x\" T[3, 5]\n%2 = BitCast(%1) {to=6}\noutput \"i\" %2\n%3 = BitCast(%1) {to=12}\n"
+     "output \"u\" %3\n", 0, 0},
+    {"Compress", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 5]\n%2 = const \"\" bool[4] {0, 1, 0, 1}\n%3 = Compress(%1, %2) {axis=1}\n"
+     "output \"y\" %3\n%4 = input \"c\" bool[15]\n%5 = Compress(%1, %4)\noutput \"z\" %5\n", 0, 1},
+    {"ReverseSequence", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 5, 2]\n%2 = const \"\" i64[3] {2, 5, 0}\n"
+     "%3 = ReverseSequence(%1, %2) {batch_axis=0, time_axis=1}\noutput \"y\" %3\n", 0, 1},
+    {"Unique", NUMBERS " bool",
+     "%1 = input \"x\" T[3, 5]\n%2, %3, %4, %5 = Unique(%1)\noutput \"y\" %2\noutput \"i\" %3\noutput \"n\" %4\n"
+     "output \"c\" %5\n%6 = Unique(%1) {axis=1, sorted=0}\noutput \"z\" %6\n", 0, 1},
+    {"TfIdfVectorizer", "i32 i64",
+     "%1 = input \"x\" T[2, 9]\n%2 = TfIdfVectorizer(%1) {max_gram_length=2, max_skip_count=1, min_gram_length=1, "
+     "mode=\"TFIDF\", ngram_counts=ints[0, 2], ngram_indexes=ints[3, 1, 0, 2], pool_int64s=ints[1, 2, 0, 1, 2, 2], "
+     "weights=floats[0.5, 2.0, 3.0, 0.25]}\noutput \"y\" %2\n", 0, 3},
+    // between pixels
+    {"GridSample", FLOATS,
+     "%1 = input \"x\" T[2, 3, 4, 5]\n%2 = input \"g\" T[2, 6, 7, 2]\n%3 = GridSample(%1, %2)\noutput \"y\" %3\n"
+     "%4 = GridSample(%1, %2) {mode=\"cubic\", padding_mode=\"reflection\", align_corners=1}\noutput \"z\" %4\n"
+     "%5 = GridSample(%1, %2) {mode=\"nearest\", padding_mode=\"border\"}\noutput \"w\" %5\n", -1.5, 1.5},
+    {"RoiAlign", FLOATS,
+     "%1 = input \"x\" T[2, 3, 8, 9]\n%2 = const \"\" T[2, 4] {1, 0.5, 6, 5, 2, 2, 7.5, 8}\n"
+     "%3 = const \"\" i64[2] {1, 0}\n%4 = RoiAlign(%1, %2, %3) {output_height=3, output_width=2}\noutput \"y\" %4\n"
+     "%5 = RoiAlign(%1, %2, %3) {mode=\"max\", sampling_ratio=2, spatial_scale=0.5, "
+     "coordinate_transformation_mode=\"output_half_pixel\"}\noutput \"z\" %5\n", -1, 1},
+    {"NonMaxSuppression", "f32",
+     "%1 = input \"b\" T[2, 9, 4]\n%2 = input \"s\" T[2, 3, 9]\n%3 = const \"\" i64[] {4}\n"
+     "%4 = const \"\" f32[] {0.4}\n%5 = const \"\" f32[] {0.2}\n"
+     "%6 = NonMaxSuppression(%1, %2, %3, %4, %5)\noutput \"y\" %6\n", 0, 1},
+    // signals
+    {"DFT", FLOATS,
+     "%1 = input \"x\" T[2, 9, 1]\n%2 = DFT(%1) {onesided=1}\noutput \"y\" %2\n%3 = input \"c\" T[8, 3, 2]\n"
+     "%4 = const \"\" i64[] {6}\n%5 = const \"\" i64[] {0}\n%6 = DFT(%3, %4, %5) {inverse=1}\noutput \"z\" %6\n"
+     "%7 = DFT(%3, _, %5) {inverse=1, onesided=1}\noutput \"w\" %7\n", -1, 1},
+    {"STFT", FLOATS,
+     "%1 = input \"x\" T[2, 37, 1]\n%2 = const \"\" i64[] {5}\n%3 = input \"w\" T[8]\n%4 = STFT(%1, %2, %3)\n"
+     "output \"y\" %4\n%5 = const \"\" i64[] {12}\n%6 = STFT(%1, %2, _, %5) {onesided=0}\noutput \"z\" %6\n", -1, 1},
     // activations
     {"Relu", FLOATS " " SIGNED, UNARY, 0, 0},
     {"Sigmoid", FLOATS, UNARY, 0, 0},

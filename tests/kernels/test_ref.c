@@ -137,7 +137,8 @@ static void note(seen *s, const cpu_ref_op *op)
 static int check_coverage(const seen *s)
 {
     const cpu_ref_op *const families[] = {cpu_ref_elementwise, cpu_ref_activation, cpu_ref_reduce, cpu_ref_data,
-                                          cpu_ref_gather,      cpu_ref_integer};
+                                          cpu_ref_gather, cpu_ref_integer, cpu_ref_recurrent, cpu_ref_sample,
+                                          cpu_ref_select, cpu_ref_signal, cpu_ref_unpool};
     int failed = 0;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
         for (const cpu_ref_op *op = families[f]; op->name; op++) {

@@ -96,6 +96,23 @@ static void read_tensor_attr(FILE *file, vectors_case *c)
     };
 }
 
+static int read_list(FILE *file, vectors_case *c, char kind, maru_abi_attr *attr, uint32_t k)
+{
+    int ok = fscanf(file, "%" SCNu32, &attr->count) == 1 && attr->count <= 16;
+    attr->kind = kind == 'I' ? MARU_ABI_ATTR_INTS : kind == 'F' ? MARU_ABI_ATTR_FLOATS : MARU_ABI_ATTR_STRINGS;
+    for (uint32_t i = 0; ok && i < attr->count; i++) {
+        if (kind == 'I')
+            ok = fscanf(file, "%" SCNd64, &c->payloads[k].ints[i]) == 1;
+        else if (kind == 'F')
+            ok = fscanf(file, "%lf", &c->payloads[k].floats[i]) == 1;
+        else
+            ok = word(file, c->texts[i], sizeof c->texts[i]);
+        if (kind == 'S')
+            c->payloads[k].strings[i] = c->texts[i];
+    }
+    return ok;
+}
+
 static void read_attr(FILE *file, vectors_case *c)
 {
     uint32_t k = c->n_attrs++;
@@ -116,11 +133,8 @@ static void read_attr(FILE *file, vectors_case *c)
         attr->kind = MARU_ABI_ATTR_STRING;
         ok = word(file, c->payloads[k].s, sizeof c->payloads[k].s);
         attr->count = (uint32_t)strlen(c->payloads[k].s);
-    } else if (kind[0] == 'I') {
-        attr->kind = MARU_ABI_ATTR_INTS;
-        ok = fscanf(file, "%" SCNu32, &attr->count) == 1 && attr->count <= 16;
-        for (uint32_t i = 0; ok && i < attr->count; i++)
-            ok = fscanf(file, "%" SCNd64, &c->payloads[k].ints[i]) == 1;
+    } else if (strchr("IFS", kind[0])) {
+        ok = read_list(file, c, kind[0], attr, k);
     } else {
         attr->kind = MARU_ABI_ATTR_TENSOR;
         read_tensor_attr(file, c);

@@ -7,7 +7,7 @@
  * Reads the files of vectors, one case after the other:
  *
  *     case NAME OPERATOR
- *     attr NAME i 1 | f 0.5 | s text | I 2 0 1 | t TENSOR
+ *     attr NAME i 1 | f 0.5 | s text | I 2 0 1 | F 1 0.5 | S 2 a b | t TENSOR
  *     in TENSOR | in -            a TENSOR is: dtype rank dims : elements
  *     out TENSOR | out -
  *     end
@@ -36,8 +36,11 @@ typedef struct vectors_case {
         double f;
         char s[64];
         int64_t ints[16];
+        double floats[16];
+        const char *strings[16];
         uint32_t constant;
     } payloads[VECTORS_MAX_ATTRS];
+    char texts[16][32];  // of a list of texts
     uint32_t n_attrs;
     maru_abi_constant constant;
     int64_t constant_dims[CPU_MAX_RANK];

@@ -90,22 +90,22 @@ maru_abi_status cpu_ref_arg_min(cpu_call *c)
     return arg_reduce(c, 0);
 }
 
-/* ---- CumSum ------------------------------------------------------------------------------ */
+/* ---- CumSum, CumProd --------------------------------------------------------------------- */
 
-static void sum_lane(cpu_call *c, const lanes *l, int64_t base)
+static void accumulate_lane(cpu_call *c, const lanes *l, int64_t base, int is_product)
 {
     int is_exclusive = cpu_attr_int(&c->attrs, "exclusive", 0) != 0;
     int is_reverse = cpu_attr_int(&c->attrs, "reverse", 0) != 0;
-    double number = 0;
-    uint64_t integer = 0;
+    double number = is_product;
+    uint64_t integer = (uint64_t)is_product;
     for (int64_t k = 0; k < l->length; k++) {
         int64_t at = base + (is_reverse ? l->length - 1 - k : k) * l->inner;
         double x = cpu_load(&c->in[0], at);
         uint64_t n = (uint64_t)cpu_load_int(&c->in[0], at);
         double before = number;
         uint64_t before_int = integer;
-        number += x;
-        integer += n;
+        number = is_product ? number * x : number + x;
+        integer = is_product ? integer * n : integer + n;
         if (cpu_is_float(c->out[0].dtype))
             cpu_store(&c->out[0], at, is_exclusive ? before : number);
         else
@@ -113,15 +113,25 @@ static void sum_lane(cpu_call *c, const lanes *l, int64_t base)
     }
 }
 
-maru_abi_status cpu_ref_cum_sum(cpu_call *c)
+static maru_abi_status accumulate(cpu_call *c, int is_product)
 {
     lanes l;
     maru_abi_status status = lanes_init(&l, c, c->in[1].count ? cpu_load_int(&c->in[1], 0) : 0);
     for (int64_t o = 0; status == MARU_ABI_OK && o < l.outer; o++) {
         for (int64_t i = 0; i < l.inner; i++)
-            sum_lane(c, &l, o * l.length * l.inner + i);
+            accumulate_lane(c, &l, o * l.length * l.inner + i, is_product);
     }
     return status;
+}
+
+maru_abi_status cpu_ref_cum_sum(cpu_call *c)
+{
+    return accumulate(c, 0);
+}
+
+maru_abi_status cpu_ref_cum_prod(cpu_call *c)
+{
+    return accumulate(c, 1);
 }
 
 /* ---- TopK --------------------------------------------------------------------------------- */

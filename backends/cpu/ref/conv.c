@@ -245,6 +245,32 @@ static maru_abi_status ref_average_pool(cpu_call *c)
     return MARU_ABI_OK;
 }
 
+/* The p-norm of each window; the padding counts as 0. */
+static maru_abi_status ref_lp_pool(cpu_call *c)
+{
+    const cpu_tensor *x = &c->in[0];
+    cpu_tensor *y = &c->out[0];
+    cpu_window w;
+    cpu_read_window(&c->attrs, x, y, NULL, &w);
+    const double p = (double)cpu_attr_int(&c->attrs, "p", 2);
+    const int64_t in_size = cpu_product(x->dims + 2, w.n);
+    const int64_t out_size = cpu_product(y->dims + 2, w.n);
+    for (int64_t plane = 0; out_size && plane < y->dims[0] * y->dims[1]; plane++) {
+        int64_t o[CPU_MAX_SPATIAL] = {0};
+        int64_t to = plane * out_size;
+        do {
+            int64_t k[CPU_MAX_SPATIAL] = {0};
+            double sum = 0;
+            do {
+                const int64_t at = cpu_window_at(&w, x->dims + 2, o, k);
+                sum += at < 0 ? 0 : pow(fabs(cpu_load(x, plane * in_size + at)), p);
+            } while (cpu_next(k, w.kernel, w.n));
+            cpu_store(y, to++, pow(sum, 1 / p));
+        } while (cpu_next(o, y->dims + 2, w.n));
+    }
+    return MARU_ABI_OK;
+}
+
 /* The first of equal maxima; NaN wins. -1 for a window all in the padding. */
 static int64_t max_at(const cpu_tensor *x, const cpu_window *w, int64_t plane, const int64_t *o)
 {
@@ -339,6 +365,7 @@ const cpu_ref_op cpu_ref_conv[] = {
     {.name = "FusedConv", .domain = "maru", .since_version = 1, .fn = ref_fused_conv, .dtypes = "f"},
     {.name = "ConvTranspose", .domain = "", .since_version = 22, .fn = ref_conv_transpose, .dtypes = "f"},
     {.name = "AveragePool", .domain = "", .since_version = 22, .fn = ref_average_pool, .dtypes = "f"},
+    {.name = "LpPool", .domain = "", .since_version = 22, .fn = ref_lp_pool, .dtypes = "f"},
     {.name = "MaxPool", .domain = "", .since_version = 22, .fn = ref_max_pool, .dtypes = "fiu"},
     {.name = "GlobalAveragePool", .domain = "", .since_version = 22, .fn = ref_global_average_pool, .dtypes = "f"},
     {.name = "GlobalMaxPool", .domain = "", .since_version = 22, .fn = ref_global_max_pool, .dtypes = "f"},

@@ -89,6 +89,15 @@ static maru_abi_status op_split(cpu_call *c)
     return MARU_ABI_OK;
 }
 
+/* The same bits under another dtype of the same width. */
+static maru_abi_status op_bit_cast(cpu_call *c)
+{
+    cpu_tensor in = c->in[0];
+    in.dtype = c->out[0].dtype;
+    cpu_copy_elements(&c->out[0], 0, &in, 0, in.count);
+    return MARU_ABI_OK;
+}
+
 const cpu_ref_op cpu_ref_data[] = {
     {"Reshape", "", 25, op_reshape, "* i", 0},
     {"Squeeze", "", 25, op_reshape, "* i", 0},
@@ -101,6 +110,7 @@ const cpu_ref_op cpu_ref_data[] = {
     {"Slice", "", 13, cpu_ref_slice, "* i", 0},
     {"Pad", "", 25, cpu_ref_pad, "* i * i", 0},
     {"Tile", "", 13, cpu_ref_tile, "* i", 0},
+    {"BitCast", "", 26, op_bit_cast, "*", 0},
     {"Shape", "", 25, cpu_ref_shape, "*", 0},
     {"Size", "", 25, cpu_ref_size, "*", 0},
     {"Range", "", 27, cpu_ref_range, "fiu", 0},

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ref/matmul.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 #include "ref/block.h"
 
 /* MatMul, Gemm and the product with block-quantised weights: one dot product after the other. */
@@ -147,9 +150,47 @@ static maru_abi_status ref_block_matmul(cpu_call *c)
     return MARU_ABI_OK;
 }
 
+/* By elimination with the largest pivot of each column; `a` is overwritten. */
+static double determinant(double *a, int64_t n)
+{
+    double det = 1;
+    for (int64_t k = 0; k < n && det != 0; k++) {
+        int64_t pivot = k;
+        for (int64_t row = k + 1; row < n; row++)
+            pivot = fabs(a[row * n + k]) > fabs(a[pivot * n + k]) ? row : pivot;
+        for (int64_t i = k; pivot != k && i < n; i++) {
+            const double swapped = a[k * n + i];
+            a[k * n + i] = a[pivot * n + i];
+            a[pivot * n + i] = -swapped;  // an exchange of rows turns the sign
+        }
+        det *= a[k * n + k];
+        for (int64_t row = k + 1; det != 0 && row < n; row++)
+            for (int64_t i = n; i-- > k;)
+                a[row * n + i] -= a[row * n + k] / a[k * n + k] * a[k * n + i];
+    }
+    return det;
+}
+
+static maru_abi_status ref_det(cpu_call *c)
+{
+    const cpu_tensor *x = &c->in[0];
+    const int64_t n = x->dims[x->rank - 1];
+    double *room = malloc((size_t)(n * n + 1) * sizeof *room);
+    if (!room)
+        return MARU_ABI_RESOURCE_EXHAUSTED;
+    for (int64_t i = 0; i < c->out[0].count; i++) {
+        for (int64_t k = 0; k < n * n; k++)
+            room[k] = cpu_load(x, i * n * n + k);
+        cpu_store(&c->out[0], i, determinant(room, n));
+    }
+    free(room);
+    return MARU_ABI_OK;
+}
+
 const cpu_ref_op cpu_ref_matmul[] = {
     {.name = "MatMul", .domain = "", .since_version = 13, .fn = ref_matmul, .dtypes = "fiu fiu"},
     {.name = "Gemm", .domain = "", .since_version = 13, .fn = ref_gemm, .dtypes = "fiu fiu fiu"},
+    {.name = "Det", .domain = "", .since_version = 22, .fn = ref_det, .dtypes = "f"},
     {.name = "BlockMatMul", .domain = "maru", .since_version = 1, .fn = ref_block_matmul, .dtypes = "f q"},
     {0},
 };

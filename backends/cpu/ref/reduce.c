@@ -295,6 +295,7 @@ const cpu_ref_op cpu_ref_reduce[] = {
     {"ArgMax", "", 13, cpu_ref_arg_max, "fiu", 0},
     {"ArgMin", "", 13, cpu_ref_arg_min, "fiu", 0},
     {"CumSum", "", 14, cpu_ref_cum_sum, "fiu i", 0},
+    {"CumProd", "", 26, cpu_ref_cum_prod, "fiu i", 0},
     {"TopK", "", 24, cpu_ref_top_k, "fiu i", 0},
     {.name = NULL},
 };

@@ -9,6 +9,7 @@
 maru_abi_status cpu_ref_arg_max(cpu_call *c);
 maru_abi_status cpu_ref_arg_min(cpu_call *c);
 maru_abi_status cpu_ref_cum_sum(cpu_call *c);
+maru_abi_status cpu_ref_cum_prod(cpu_call *c);
 maru_abi_status cpu_ref_top_k(cpu_call *c);
 
 #endif

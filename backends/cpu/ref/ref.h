@@ -52,7 +52,7 @@ typedef struct cpu_call {
     uint32_t n_in;
     cpu_tensor *out;
     uint32_t n_out;
-    int64_t *true_dims;  // for a data-dependent output: its rank true dims are written here
+    int64_t *true_dims;  // of data-dependent outputs that are wanted, one after the other: true dims go here
     char *message;       // room for one sentence when a value is wrong (an index out of range)
     uint32_t message_bytes;
 } cpu_call;
@@ -111,6 +111,10 @@ extern const cpu_ref_op cpu_ref_attention[];
 extern const cpu_ref_op cpu_ref_quant[];
 extern const cpu_ref_op cpu_ref_integer[];
 extern const cpu_ref_op cpu_ref_recurrent[];
+extern const cpu_ref_op cpu_ref_sample[];
+extern const cpu_ref_op cpu_ref_select[];
+extern const cpu_ref_op cpu_ref_signal[];
+extern const cpu_ref_op cpu_ref_unpool[];
 
 /* NULL if there is none of that name and domain. */
 const cpu_ref_op *cpu_ref_find(const char *domain, const char *name);

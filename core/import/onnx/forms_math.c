@@ -153,6 +153,34 @@ static maru_status lp_normalization(onnx_node *n)
     return onnx_add(n, "Div", pair, 2, NULL, 0, &n->outputs[0]);
 }
 
+/* The modes have other names before 20. */
+static maru_status grid_sample(onnx_node *n)
+{
+    static const char *const without[] = {"mode", NULL};
+    const bool is_linear = onnx_attr_is(n, "mode", "bilinear", "bilinear");
+    const bool is_cubic = onnx_attr_is(n, "mode", "bicubic", "bilinear");
+    const maru_attribute mode = MARU_ATTR_S("mode", is_linear ? "linear" : is_cubic ? "cubic" : "nearest");
+    return onnx_add_as(n, "GridSample", without, &mode, 1);
+}
+
+/* Before 16 the regions are not moved by half a pixel. */
+static maru_status roi_align(onnx_node *n)
+{
+    const maru_attribute mode = MARU_ATTR_S("coordinate_transformation_mode", "output_half_pixel");
+    return onnx_add_as(n, "RoiAlign", NULL, &mode, 1);
+}
+
+/* Before 20 the axis is an attribute. */
+static maru_status dft(onnx_node *n)
+{
+    static const char *const without[] = {"axis", NULL};
+    const int64_t axis = onnx_attr_int(n, "axis", 1);
+    while (n->n_inputs < 3)
+        n->inputs[n->n_inputs++] = MARU_NO_VALUE;
+    MARU_TRY(maru_graph_scalar(graph_of(n), MARU_I64, (double)axis, &n->inputs[2]));
+    return onnx_add_as(n, "DFT", without, NULL, 0);
+}
+
 const onnx_form onnx_forms_math[] = {
     {"", "Clip", 1, 10, clip},
     {"", "Clip", 11, INT16_MAX, clip_scalars},
@@ -162,5 +190,8 @@ const onnx_form onnx_forms_math[] = {
     {"", "GroupNormalization", 18, 20, group_normalization},
     {"", "MeanVarianceNormalization", 9, INT16_MAX, mean_variance_normalization},
     {"", "LpNormalization", 1, INT16_MAX, lp_normalization},
+    {"", "GridSample", 16, 19, grid_sample},
+    {"", "RoiAlign", 10, 15, roi_align},
+    {"", "DFT", 17, 19, dft},
     {.op = NULL},
 };

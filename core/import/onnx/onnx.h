@@ -130,8 +130,11 @@ typedef struct onnx_form {
 const onnx_form *onnx_form_find(const char *domain, const char *op, int64_t version);
 
 /* forms_*.c; each table ends with a row without an op. */
+extern const onnx_form onnx_forms_compose[];
 extern const onnx_form onnx_forms_data[];
+extern const onnx_form onnx_forms_einsum[];
 extern const onnx_form onnx_forms_math[];
 extern const onnx_form onnx_forms_contrib[];
+extern const onnx_form onnx_forms_table[];
 
 #endif
