@@ -55,6 +55,10 @@ static maru_abi_status op_gather_elements(cpu_call *c)
     int64_t position[CPU_MAX_RANK];
     maru_abi_status status = axis_of(c, &axis);
     cpu_strides(in, strides);
+    for (uint32_t d = 0; status == MARU_ABI_OK && d < in->rank; d++)
+        if (d != axis && c->out[0].dims[d] > in->dims[d])
+            return cpu_bad_value(c, "axis %u of the indices has %lld elements, that of the data %lld", d,
+                                 (long long)c->out[0].dims[d], (long long)in->dims[d]);
     for (int64_t i = 0; status == MARU_ABI_OK && i < c->out[0].count; i++) {
         int64_t at = 0;
         cpu_position(&c->out[0], i, position);
@@ -80,6 +84,10 @@ static maru_abi_status op_gather_nd(cpu_call *c)
     int64_t tuples = cpu_product(indices, 0, indices->rank - 1);
     int64_t per_batch = cpu_product(indices, batch, indices->rank - 1);
     int64_t inner = cpu_product(in, batch + depth, in->rank);
+    for (uint32_t d = 0; d < batch; d++)
+        if (indices->dims[d] != in->dims[d])
+            return cpu_bad_value(c, "axis %u of the indices has %lld elements, that of the data %lld", d,
+                                 (long long)indices->dims[d], (long long)in->dims[d]);
     for (int64_t t = 0; t < tuples; t++) {
         int64_t at = t / per_batch;
         for (uint32_t k = 0; k < depth; k++) {

@@ -69,6 +69,10 @@ maru_abi_status cpu_ref_scatter_elements(cpu_call *c)
     int reduction = reduction_of(c);
     if (axis < 0 || axis >= out->rank || indices->rank != out->rank || c->in[2].count < indices->count)
         return cpu_bad_value(c, "axis %lld, indices and updates do not fit rank %u", (long long)given, out->rank);
+    for (uint32_t d = 0; d < out->rank; d++)
+        if (d != axis && indices->dims[d] > out->dims[d])
+            return cpu_bad_value(c, "axis %u of the indices has %lld elements, that of the data %lld", d,
+                                 (long long)indices->dims[d], (long long)out->dims[d]);
     start(c);
     cpu_strides(out, strides);
     for (int64_t i = 0; i < indices->count; i++) {
