@@ -348,6 +348,23 @@ MARU_INFER(det)
 
 /* ---- windows put back ---- */
 
+/* `n` dims from the elements of a shape input. */
+static maru_status given_shape(maru_infer *infer, size_t index, maru_dim *out, size_t n)
+{
+    const maru_infer_value *shape = &infer->inputs[index];
+    if (!shape->elems || shape->n_elems != n)
+        return maru_infer_fail(infer, "input %zu must be %zu numbers that are known when the graph is built", index, n);
+    for (size_t i = 0; i < n; i++) {
+        int64_t low = 0;
+        int64_t high = 0;
+        maru_expr_range(&infer->graph->exprs, shape->elems[i], &low, &high);
+        if (high < 0)
+            return maru_infer_fail(infer, "input %zu has %lld as a dim", index, (long long)high);
+        out[i] = shape->elems[i];
+    }
+    return MARU_OK;
+}
+
 MARU_INFER(max_unpool)
 {
     const maru_infer_value *x = &infer->inputs[0];
@@ -362,24 +379,20 @@ MARU_INFER(max_unpool)
             return maru_infer_fail(infer, "input and indices have other dims at axis %u", d);
     MARU_TRY(read_window(infer, x->rank - 2, NULL, &win));
     *out = *x;
-    if (maru_infer_has(infer, 2)) {
-        if (!infer->inputs[2].elems || infer->inputs[2].n_elems != x->rank)
-            return maru_infer_fail(infer, "output_shape must be %u numbers that are known when the graph is built",
-                                   x->rank);
-        memcpy(out->dims, infer->inputs[2].elems, x->rank * sizeof *out->dims);
-        return maru_infer_same_dim(infer, out->dims[0], x->dims[0]) && maru_infer_same_dim(infer, out->dims[1],
-                                                                                          x->dims[1])
-                   ? MARU_OK : maru_infer_fail(infer, "output_shape has other images or channels than the input");
-    }
     for (uint32_t d = 0; d < win.n; d++)
         MARU_TRY(transposed_dim(infer, &win, d, 0, x->dims[d + 2], &out->dims[d + 2]));
+    if (!maru_infer_has(infer, 2))
+        return MARU_OK;
+    MARU_TRY(given_shape(infer, 2, out->dims, x->rank));
+    for (uint32_t d = 0; d < 2; d++)
+        if (!maru_infer_same_dim(infer, out->dims[d], x->dims[d]))
+            return maru_infer_fail(infer, "output_shape has other images or channels than the input");
     return MARU_OK;
 }
 
 MARU_INFER(col2im)
 {
     const maru_infer_value *x = &infer->inputs[0];
-    const maru_infer_value *image = &infer->inputs[1];
     int64_t block[MARU_MAX_RANK];
     int64_t list[2 * MARU_MAX_RANK];
     int64_t size = 1;
@@ -387,8 +400,8 @@ MARU_INFER(col2im)
     maru_infer_value *out = &infer->outputs[0];
     MARU_TRY(maru_infer_require_class(infer, 0, "f"));
     MARU_TRY(maru_infer_ints(infer, 2, block, MARU_MAX_RANK - 2, &n));
-    if (x->rank != 3 || n < 1 || !image->elems || image->n_elems != n)
-        return maru_infer_fail(infer, "takes rank 3, and image and block shapes of one length that are known");
+    if (x->rank != 3 || n < 1)
+        return maru_infer_fail(infer, "takes rank 3 and one axis of a block or more, given %u and %zu", x->rank, n);
     for (size_t i = 0; i < n; i++) {
         if (block[i] < 1 || block[i] > INT32_MAX / size)
             return maru_infer_fail(infer, "block_shape[%zu] is %lld", i, (long long)block[i]);
@@ -398,7 +411,7 @@ MARU_INFER(col2im)
     MARU_TRY(read_list(infer, "dilations", n, 1, 1, list));
     MARU_TRY(read_list(infer, "pads", 2 * n, 0, 0, list));
     *out = (maru_infer_value){.dtype = x->dtype, .rank = (uint32_t)n + 2, .dims = {x->dims[0]}};
-    memcpy(out->dims + 2, image->elems, n * sizeof *out->dims);
+    MARU_TRY(given_shape(infer, 1, out->dims + 2, n));
     return maru_expr_divide(&infer->graph->exprs, x->dims[1], size, &out->dims[1])
                ? MARU_OK : maru_infer_fail(infer, "blocks of %lld elements do not divide axis 1", (long long)size);
 }

@@ -62,7 +62,8 @@ static maru_status read_recurrent(maru_infer *infer, recurrent *r)
     int64_t hidden = 0;
     if (!is_both && strcmp(direction, "forward") != 0 && strcmp(direction, "reverse") != 0)
         return maru_infer_fail(infer, "direction '%s' is not known", direction);
-    if (x->rank != 3 || w->rank != 3 || !maru_expr_is_const(&infer->graph->exprs, w->dims[2], &hidden) || hidden < 1)
+    if (x->rank != 3 || w->rank != 3 || !maru_expr_is_const(&infer->graph->exprs, w->dims[2], &hidden) || hidden < 1 ||
+        hidden > INT32_MAX)
         return maru_infer_fail(infer, "X and R must have rank 3, and R's last dim must be a positive number");
     const int64_t said = maru_node_int(infer->node, "hidden_size", hidden);
     if (said != hidden)
@@ -165,7 +166,7 @@ MARU_INFER(linear_attention)
     for (size_t i = 1; i < infer->node->n_inputs; i++)
         if (maru_infer_has(infer, i))
             MARU_TRY(maru_infer_require_class(infer, i, "f"));
-    if (heads < 1 || q_heads < heads || q_heads % heads != 0 || q->rank != 3 || v->rank != 3 ||
+    if (heads < 1 || q_heads < heads || q_heads > INT32_MAX || q_heads % heads != 0 || q->rank != 3 || v->rank != 3 ||
         !maru_expr_divide(exprs, q->dims[2], q_heads, &keys) || !maru_expr_divide(exprs, v->dims[2], heads, &values))
         return maru_infer_fail(infer, "query and value must have rank 3 and %lld and %lld heads in their last dim",
                                (long long)q_heads, (long long)heads);

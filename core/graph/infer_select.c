@@ -132,7 +132,7 @@ MARU_INFER(tf_idf_vectorizer)
     if (x->rank != 1 && x->rank != 2)
         return maru_infer_fail(infer, "the input must have rank 1 or 2, it has %u", x->rank);
     for (size_t i = 0; i < indexes->n; i++) {
-        if (indexes->ints[i] < 0 || indexes->ints[i] > INT32_MAX)
+        if (indexes->ints[i] < 0 || indexes->ints[i] > 1 << 26)
             return maru_infer_fail(infer, "ngram_indexes[%zu] is %lld", i, (long long)indexes->ints[i]);
         largest = indexes->ints[i] > largest ? indexes->ints[i] : largest;
     }
@@ -192,6 +192,9 @@ MARU_INFER(roi_align)
     if (x->rank != 4 || rois->rank != 2 || !maru_infer_same_dim(infer, rois->dims[1], 4) ||
         infer->inputs[2].rank != 1 || !maru_infer_same_dim(infer, infer->inputs[2].dims[0], rois->dims[0]))
         return maru_infer_fail(infer, "the input must have rank 4, the regions 4 numbers and an image each");
+    const int64_t ratio = maru_node_int(infer->node, "sampling_ratio", 0);
+    if (ratio < 0 || ratio > 1024)
+        return maru_infer_fail(infer, "sampling_ratio %lld makes no sense", (long long)ratio);
     if (height < 1 || width < 1 || height > INT32_MAX || width > INT32_MAX)
         return maru_infer_fail(infer, "an output of %lld x %lld makes no sense", (long long)height, (long long)width);
     infer->outputs[0] = (maru_infer_value){

@@ -40,6 +40,11 @@ static maru_abi_status ref_max_unpool(cpu_call *c)
     read_ints(&c->attrs, "pads", 2 * n, 0, pads);
     for (uint32_t d = 0; d < n; d++)
         dims[d] = (x->dims[d + 2] - 1) * stride[d] - pads[d] - pads[d + n] + kernel[d];
+    double elements = (double)(x->dims[0] * x->dims[1]);
+    for (uint32_t d = 0; d < n; d++)
+        elements *= (double)dims[d];
+    if (elements > 1e18)
+        return cpu_bad_value(c, "the unpooled tensor would have %g elements", elements);
     const int64_t size = cpu_product(dims, n);
     fill_zero(y);
     for (int64_t i = 0; i < x->count; i++) {

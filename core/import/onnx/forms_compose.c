@@ -189,7 +189,7 @@ static maru_status lrn(onnx_node *n)
     const maru_value x = n->inputs[0];
     const maru_value_record *v = onnx_record(n, x);
     const int64_t size = onnx_attr_int(n, "size", 1);
-    if (v->rank < 2 || size < 1 || size > INT32_MAX)
+    if (v->rank < 2 || size < 1 || size > 65536)
         return maru_fail(MARU_INVALID_ARGUMENT, "LRN: rank %u and size %lld make no sense", v->rank, (long long)size);
     const int64_t kernel[] = {size, 1};
     const int64_t pads[] = {(size - 1) / 2, 0, size / 2, 0};

@@ -178,13 +178,14 @@ static maru_status affine_grid(onnx_node *n)
     const maru_dtype dtype = theta->dtype;
     const size_t axes = shape->n_elems - 2;
     int64_t size[3] = {0, 0, 0};
-    maru_dim dims[5] = {theta->dims[0]};
+    maru_dim dims[5] = {0};
     static const int64_t perm[] = {0, 2, 1};
     const maru_attribute turned = MARU_ATTR_IS("perm", perm, 3);
     maru_value product[2] = {MARU_NO_VALUE, MARU_NO_VALUE};
     if (!shape->elems || (axes != 2 && axes != 3) || theta->rank != 3)
         return maru_fail(MARU_INVALID_ARGUMENT, "the size must be 4 or 5 numbers that are known when the model is "
                          "loaded, and theta have rank 3");
+    dims[0] = theta->dims[0];
     for (size_t d = 0; d < axes; d++) {
         if (!maru_expr_is_const(&n->import->graph->exprs, shape->elems[d + 2], &size[d]))
             return maru_fail(MARU_INVALID_ARGUMENT, "axis %zu of the size must be known when the model is loaded", d);
