@@ -3,6 +3,7 @@
 """ONNX models: right ones of every shape, broken ones of every kind, ONNX's own tests where they are."""
 import collections
 import json
+import math
 import os
 import pathlib
 import struct
@@ -105,6 +106,72 @@ def test_forms(b):
     old = simple([o.node("Flatten", ["x"], ["f"], axis=0), o.node("Softmax", ["f"], ["y"], axis=0)], version=11)
     got = run(b, old, "[[0, 0, 0, 0], [0, 0, 0, 0]]")
     b.check(all(abs(v - 0.125) < 1e-6 for v in got), f"Softmax before 13 is over all axes from its own on: {got}")
+
+
+def test_composed(b):
+    """Operators that are built from others, and those whose tables are made at load."""
+    def numbers(name, *values):
+        return o.tensor(name, o.INT64, [len(values)], values)
+
+    def floats(name, dims, *values):
+        return o.tensor(name, o.FLOAT, dims, values)
+
+    x22 = [o.node("Reshape", ["x", "two"], ["s"])]
+    two = numbers("two", 2, 2)
+    image = numbers("image", 1, 1, 2, 2)
+    cases = [
+        (13, [o.node("Hardmax", ["x"], ["y"])], [], [0, 0, 0, 1]),
+        (12, [*x22, o.node("Hardmax", ["s"], ["y"], axis=0)], [two], [0, 0, 0, 1]),
+        (13, [*x22, o.node("Hardmax", ["s"], ["y"], axis=0)], [two], [0, 0, 1, 1]),
+        (9, [*x22, o.node("EyeLike", ["s"], ["y"], k=1)], [two], [0, 1, 0, 0]),
+        (9, [o.node("Shrink", ["x"], ["y"], lambd=1.5, bias=0.5)], [], [0, 1.5, 2.5, 3.5]),
+        (12, [o.node("Einsum", ["x", "x"], ["y"], equation="ij, kj -> ik")], [], [30]),
+        (12, [*x22, o.node("Einsum", ["s"], ["y"], equation="ii->i")], [two], [1, 4]),
+        (12, [*x22, o.node("Einsum", ["s", "s", "s"], ["y"], equation="ab,bc,cd")], [two], [37, 54, 81, 118]),
+        (13, [o.node("Reshape", ["x", "c"], ["s"]),
+              o.node("LRN", ["s"], ["y"], size=3, alpha=3.0, bias=1.0, beta=1.0)],
+         [numbers("c", 1, 4, 1)], [1 / 6, 2 / 15, 3 / 30, 4 / 26]),
+        (13, [o.node("Reshape", ["x", "c"], ["s"]), o.node("GlobalLpPool", ["s"], ["y"], p=3)],
+         [numbers("c", 1, 1, 4)], [100 ** (1 / 3)]),
+        (18, [o.node("CenterCropPad", ["x", "c"], ["y"])], [numbers("c", 2, 2)], [2, 3, 0, 0]),
+        (17, [o.node("HannWindow", ["n"], ["w"]), o.node("Mul", ["x", "w"], ["y"])],
+         [o.tensor("n", o.INT64, [], [4])], [0, 1, 3, 2]),
+        (13, [o.node("NegativeLogLikelihoodLoss", ["x", "t", "w"], ["y"], ignore_index=-1)],
+         [numbers("t", 2), floats("w", [4], 1, 1, 5, 1)], [-3]),
+        (13, [*x22, o.node("SoftmaxCrossEntropyLoss", ["s", "t"], ["y"], reduction="sum", ignore_index=0)],
+         [two, numbers("t", 1, 0)], [math.log(1 + math.exp(-1))]),
+        (27, [o.node("Reshape", ["x", "c"], ["s"]), o.node("CausalConvWithState", ["s", "w"], ["y", "p"])],
+         [numbers("c", 1, 1, 4), floats("w", [1, 1, 2], 10, 1)], [1, 12, 23, 34]),
+        (16, [o.node("Reshape", ["x", "i"], ["s"]), o.node("GridSample", ["s", "g"], ["y"], mode="bilinear",
+                                                            align_corners=1)],
+         [numbers("i", 1, 1, 2, 2), floats("g", [1, 1, 2, 2], 0, 0, 1, -1)], [2.5, 2]),
+        (10, [o.node("Reshape", ["x", "image"], ["s"]), o.node("RoiAlign", ["s", "r", "b"], ["y"], sampling_ratio=1)],
+         [image, floats("r", [1, 4], 0, 0, 1, 1), numbers("b", 0)], [2.5]),
+        (17, [o.node("Reshape", ["x", "c"], ["s"]), o.node("DFT", ["s"], ["y"], onesided=1)],
+         [numbers("c", 1, 4, 1)], [10, 0, -2, 2, -2, 0]),
+    ]
+    for version, nodes, tensors, want in cases:
+        got = run(b, simple(nodes, tensors, version=version))
+        b.check(len(got) == len(want) and all(abs(g - w) < 1e-5 for g, w in zip(got, want)),
+                f"opset {version}: {got}, not {want}")
+    for nodes, tensors, text in (
+            ([o.node("Einsum", ["x"], ["y"], equation="ijk->i")], [], "does not fit"),
+            ([o.node("HannWindow", ["n"], ["w"]), o.node("Mul", ["x", "w"], ["y"])],
+             [o.tensor("n", o.INT64, [], [-4])], "the size is -4"),
+            ([o.node("LSTM", ["x", "x", "x"], ["y"])], [], "rank 3")):
+        broken(b, INPUT, text, simple(nodes, tensors))
+
+
+def test_sizes_of_data(b):
+    """Outputs whose size is known when the run is over, several of one node."""
+    nodes = [o.node("Unique", ["x"], ["y", "i", "r", "c"])]
+    model = o.model(o.graph(nodes, [o.value("x", o.FLOAT, ["n", 4])],
+                            [o.value("y"), o.value("i", o.INT64), o.value("r", o.INT64), o.value("c", o.INT64)]), 21)
+    b.path("m.onnx").write_bytes(model)
+    got = b.json("run", "m.onnx", "--input", "x=[[3, 1, 3, 2]]", "--json")
+    want = {"y": [1, 2, 3], "i": [1, 3, 0], "r": [2, 0, 2, 1], "c": [1, 1, 2]}
+    for name, values in want.items():
+        b.check(got[name]["data"] == values, f"{name} of Unique: {got[name]}")
 
 
 def test_bodies(b):
