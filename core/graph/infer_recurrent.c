@@ -137,6 +137,7 @@ static maru_status check_linear(maru_infer *infer, maru_dim heads, maru_dim keys
     maru_dim all_keys = 0;
     MARU_TRY(maru_expr_make(&infer->graph->exprs, MARU_EXPR_MUL, heads, keys, &all_keys));
     MARU_TRY(check_dims(infer, 1, "key", (const maru_dim[]){x->dims[0], x->dims[1], all_keys}, 3));
+    MARU_TRY(check_dims(infer, 2, "value", (const maru_dim[]){x->dims[0], x->dims[1], infer->inputs[2].dims[2]}, 3));
     MARU_TRY(check_dims(infer, 3, "past_state", (const maru_dim[]){x->dims[0], heads, keys, values}, 4));
     if (maru_infer_has(infer, 4) && !same_dims(infer, 4, (const maru_dim[]){x->dims[0], x->dims[1], heads}, 3))
         MARU_TRY(check_dims(infer, 4, "decay", (const maru_dim[]){x->dims[0], x->dims[1], all_keys}, 3));

@@ -158,8 +158,11 @@ def test_composed(b):
             ([o.node("Einsum", ["x"], ["y"], equation="ijk->i")], [], "does not fit"),
             ([o.node("HannWindow", ["n"], ["w"]), o.node("Mul", ["x", "w"], ["y"])],
              [o.tensor("n", o.INT64, [], [-4])], "the size is -4"),
-            ([o.node("LSTM", ["x", "x", "x"], ["y"])], [], "rank 3")):
-        broken(b, INPUT, text, simple(nodes, tensors))
+            ([o.node("LSTM", ["x", "x", "x"], ["y"])], [], "rank 3"),
+            ([o.node("LinearAttention", ["q", "q", "v"], ["y", "s"], q_num_heads=1, kv_num_heads=1,
+                     update_rule="linear")],
+             [floats("q", [1, 2, 1], 1, 2), floats("v", [1, 1, 1], 1)], "value is f32[1, 1, 1]")):
+        broken(b, INPUT, text, simple(nodes, tensors, version=27))
 
 
 def test_sizes_of_data(b):

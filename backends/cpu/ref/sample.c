@@ -195,7 +195,10 @@ static double roi_bin(const roi *r, int64_t plane, int64_t row, int64_t column)
     return r->is_max ? largest : sum / (double)n;
 }
 
-static void read_roi(const cpu_call *c, int64_t index, roi *r)
+/* Larger than any image: a region with more points along an axis of a bin has wrong numbers. */
+#define MOST_POINTS 4096
+
+static maru_abi_status read_roi(cpu_call *c, int64_t index, roi *r)
 {
     const double scale = cpu_attr_float(&c->attrs, "spatial_scale", 1);
     const int is_half = strcmp(cpu_attr_string(&c->attrs, "coordinate_transformation_mode", "half_pixel"),
@@ -207,8 +210,12 @@ static void read_roi(const cpu_call *c, int64_t index, roi *r)
         size = is_half ? size : fmax(size, 1);
         r->start[d] = begin;
         r->bin[d] = size / (double)c->out[0].dims[2 + d];
-        r->points[d] = ratio > 0 ? ratio : (int64_t)fmin(fmax(ceil(r->bin[d]), 0), 1e6);
+        const double points = ratio > 0 ? (double)ratio : fmax(ceil(r->bin[d]), 0);
+        if (!(points <= MOST_POINTS))
+            return cpu_bad_value(c, "region %lld needs %g points along a bin", (long long)index, points);
+        r->points[d] = (int64_t)points;
     }
+    return MARU_ABI_OK;
 }
 
 static maru_abi_status ref_roi_align(cpu_call *c)
@@ -222,7 +229,9 @@ static maru_abi_status ref_roi_align(cpu_call *c)
         if (image < 0 || image >= x->dims[0])
             return cpu_bad_value(c, "region %lld is of image %lld, there are %lld", (long long)i, (long long)image,
                                  (long long)x->dims[0]);
-        read_roi(c, i, &r);
+        const maru_abi_status status = read_roi(c, i, &r);
+        if (status != MARU_ABI_OK)
+            return status;
         for (int64_t channel = 0; channel < y->dims[1]; channel++) {
             const int64_t plane = (image * x->dims[1] + channel) * x->dims[2] * x->dims[3];
             for (int64_t bin = 0; bin < y->dims[2] * y->dims[3]; bin++)
