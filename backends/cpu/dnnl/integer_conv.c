@@ -162,7 +162,7 @@ int cpu_integer_prepare_conv(const cpu_call *call, const cpu_integer_operands *o
         m->first = m->first * m->box[i] + m->window.begin[i];
         m->has_padding |= m->held[i] < m->box[i];
     }
-    m->n_pixels = o->a->dims[0] * cpu_product(m->box, m->window.n);
+    m->n_pixels = o->a->dims[0] * cpu_box_size(m->box, m->window.n);
     p->a_at = cpu_integer_reserve(p, p->a.count, 1);
     p->sums_at = cpu_integer_reserve(p, p->sums.count, sizeof(uint32_t));
     if (o->b_zero || o->b->dtype == MARU_ABI_U8)
@@ -218,7 +218,7 @@ static void fill_rest(const cpu_integer_product *p, const uint8_t *a, uint32_t z
     const cpu_integer_images *m = p->images;
     const uint32_t n = m->window.n;
     const int64_t width = p->a.dims[1] / p->groups;
-    const int64_t per_image = cpu_product(m->box, n);
+    const int64_t per_image = cpu_box_size(m->box, n);
     cpu_window w = m->window;
     memset(w.begin, 0, sizeof w.begin);
     for (int64_t i = 0; i < m->n_pixels * p->groups; i++)

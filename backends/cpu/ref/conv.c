@@ -44,9 +44,9 @@ static conv read_conv(cpu_call *c)
     cpu_read_window(&c->attrs, v.x, v.y, v.w->dims + 2, &v.window);
     v.in_channels = v.w->dims[1];
     v.out_channels = v.w->dims[0] / groups;
-    v.in_size = cpu_product(v.x->dims + 2, v.window.n);
-    v.out_size = cpu_product(v.y->dims + 2, v.window.n);
-    v.kernel_size = cpu_product(v.w->dims + 2, v.window.n);
+    v.in_size = cpu_box_size(v.x->dims + 2, v.window.n);
+    v.out_size = cpu_box_size(v.y->dims + 2, v.window.n);
+    v.kernel_size = cpu_box_size(v.w->dims + 2, v.window.n);
     return v;
 }
 
@@ -233,8 +233,8 @@ static maru_abi_status ref_average_pool(cpu_call *c)
     cpu_window w;
     cpu_read_window(&c->attrs, x, y, NULL, &w);
     const int counts_padding = cpu_attr_int(&c->attrs, "count_include_pad", 0) != 0;
-    const int64_t in_size = cpu_product(x->dims + 2, w.n);
-    const int64_t out_size = cpu_product(y->dims + 2, w.n);
+    const int64_t in_size = cpu_box_size(x->dims + 2, w.n);
+    const int64_t out_size = cpu_box_size(y->dims + 2, w.n);
     for (int64_t plane = 0; out_size && plane < y->dims[0] * y->dims[1]; plane++) {
         int64_t o[CPU_MAX_SPATIAL] = {0};
         int64_t at = plane * out_size;
@@ -253,8 +253,8 @@ static maru_abi_status ref_lp_pool(cpu_call *c)
     cpu_window w;
     cpu_read_window(&c->attrs, x, y, NULL, &w);
     const double p = (double)cpu_attr_int(&c->attrs, "p", 2);
-    const int64_t in_size = cpu_product(x->dims + 2, w.n);
-    const int64_t out_size = cpu_product(y->dims + 2, w.n);
+    const int64_t in_size = cpu_box_size(x->dims + 2, w.n);
+    const int64_t out_size = cpu_box_size(y->dims + 2, w.n);
     for (int64_t plane = 0; out_size && plane < y->dims[0] * y->dims[1]; plane++) {
         int64_t o[CPU_MAX_SPATIAL] = {0};
         int64_t to = plane * out_size;
@@ -293,7 +293,7 @@ static int64_t max_at(const cpu_tensor *x, const cpu_window *w, int64_t plane, c
 static int64_t reorder(int64_t at, const int64_t *dims, uint32_t n)
 {
     int64_t out = 0;
-    int64_t stride = cpu_product(dims, n);
+    int64_t stride = cpu_box_size(dims, n);
     for (uint32_t d = n; d-- > 0;) {
         stride /= dims[d];
         out += at % dims[d] * stride;
@@ -310,8 +310,8 @@ static maru_abi_status ref_max_pool(cpu_call *c)
     cpu_window w;
     cpu_read_window(&c->attrs, x, y, NULL, &w);
     const int by_column = cpu_attr_int(&c->attrs, "storage_order", 0) != 0;
-    const int64_t in_size = cpu_product(x->dims + 2, w.n);
-    const int64_t out_size = cpu_product(y->dims + 2, w.n);
+    const int64_t in_size = cpu_box_size(x->dims + 2, w.n);
+    const int64_t out_size = cpu_box_size(y->dims + 2, w.n);
     for (int64_t plane = 0; out_size && plane < y->dims[0] * y->dims[1]; plane++) {
         int64_t o[CPU_MAX_SPATIAL] = {0};
         int64_t to = plane * out_size;

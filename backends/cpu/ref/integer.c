@@ -137,8 +137,8 @@ static void read_conv(const cpu_call *c, conv *v)
     cpu_read_window(&c->attrs, x, &c->out[0], w->dims + 2, &v->window);
     v->in_channels = w->dims[1];
     v->out_channels = w->dims[0] / cpu_attr_int(&c->attrs, "group", 1);
-    v->in_size = cpu_product(x->dims + 2, v->window.n);
-    v->kernel_size = cpu_product(w->dims + 2, v->window.n);
+    v->in_size = cpu_box_size(x->dims + 2, v->window.n);
+    v->kernel_size = cpu_box_size(w->dims + 2, v->window.n);
 }
 
 /* Which element of the weights' scale or zero point serves a channel. */
@@ -183,7 +183,7 @@ static maru_abi_status run_conv(cpu_call *c, conv *v)
 {
     const cpu_tensor *y = &c->out[0];
     read_conv(c, v);
-    const int64_t out_size = cpu_product(y->dims + 2, v->window.n);
+    const int64_t out_size = cpu_box_size(y->dims + 2, v->window.n);
     for (int64_t image = 0; out_size && image < y->dims[0]; image++) {
         for (int64_t channel = 0; channel < y->dims[1]; channel++) {
             int64_t o[CPU_MAX_SPATIAL] = {0};

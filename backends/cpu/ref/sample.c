@@ -119,8 +119,8 @@ static maru_abi_status ref_grid_sample(cpu_call *c)
     s.is_cubic = strcmp(mode, "cubic") == 0;
     s.is_nearest = strcmp(mode, "nearest") == 0;
     s.padding = *cpu_attr_string(&c->attrs, "padding_mode", "zeros");
-    const int64_t in_size = cpu_product(s.x->dims + 2, s.n);
-    const int64_t points = cpu_product(y->dims + 2, s.n);
+    const int64_t in_size = cpu_box_size(s.x->dims + 2, s.n);
+    const int64_t points = cpu_box_size(y->dims + 2, s.n);
     for (int64_t i = 0; i < y->dims[0] * points; i++) {
         const int64_t image = i / points;
         for (uint32_t d = 0; d < s.n; d++)
@@ -311,9 +311,9 @@ static maru_abi_status ref_deform_conv(cpu_call *c)
     deform v = {.c = c, .groups = cpu_attr_int(&c->attrs, "group", 1)};
     v.offset_groups = cpu_attr_int(&c->attrs, "offset_group", 1);
     cpu_read_window(&c->attrs, &c->in[0], y, c->in[1].dims + 2, &v.window);
-    v.kernel_size = cpu_product(c->in[1].dims + 2, v.window.n);
-    v.in_size = cpu_product(c->in[0].dims + 2, v.window.n);
-    v.out_size = cpu_product(y->dims + 2, v.window.n);
+    v.kernel_size = cpu_box_size(c->in[1].dims + 2, v.window.n);
+    v.in_size = cpu_box_size(c->in[0].dims + 2, v.window.n);
+    v.out_size = cpu_box_size(y->dims + 2, v.window.n);
     for (int64_t plane = 0; v.out_size && plane < y->dims[0] * y->dims[1]; plane++) {
         int64_t o[CPU_MAX_SPATIAL] = {0};
         int64_t at = 0;

@@ -45,7 +45,7 @@ static maru_abi_status ref_max_unpool(cpu_call *c)
         elements *= (double)dims[d];
     if (elements > 1e18)
         return cpu_bad_value(c, "the unpooled tensor would have %g elements", elements);
-    const int64_t size = cpu_product(dims, n);
+    const int64_t size = cpu_box_size(dims, n);
     fill_zero(y);
     for (int64_t i = 0; i < x->count; i++) {
         int64_t rest = cpu_load_int(&c->in[1], i);
@@ -100,11 +100,11 @@ static maru_abi_status ref_col2im(cpu_call *c)
         const int64_t extent = (v.block[d] - 1) * v.dilation[d] + 1;
         v.count[d] = (y->dims[d + 2] + v.pads[d] + v.pads[d + v.n] - extent) / v.stride[d] + 1;
     }
-    if (cpu_product(v.count, v.n) != x->dims[2])
+    if (cpu_box_size(v.count, v.n) != x->dims[2])
         return cpu_bad_value(c, "the input has %lld blocks, the image has room for %lld", (long long)x->dims[2],
-                             (long long)cpu_product(v.count, v.n));
-    const int64_t size = cpu_product(y->dims + 2, v.n);
-    const int64_t block = cpu_product(v.block, v.n);
+                             (long long)cpu_box_size(v.count, v.n));
+    const int64_t size = cpu_box_size(y->dims + 2, v.n);
+    const int64_t block = cpu_box_size(v.block, v.n);
     for (int64_t plane = 0; size && plane < y->dims[0] * y->dims[1]; plane++) {
         int64_t p[CPU_MAX_SPATIAL] = {0};
         int64_t to = plane * size;

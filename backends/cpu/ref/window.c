@@ -14,7 +14,7 @@ int cpu_next(int64_t *at, const int64_t *dims, uint32_t n)
     return 0;
 }
 
-int64_t cpu_product(const int64_t *dims, uint32_t n)
+int64_t cpu_box_size(const int64_t *dims, uint32_t n)
 {
     int64_t product = 1;
     for (uint32_t d = 0; d < n; d++)

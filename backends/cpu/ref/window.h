@@ -27,6 +27,6 @@ int64_t cpu_window_at(const cpu_window *w, const int64_t *in_dims, const int64_t
 
 /* Steps through a box of `n` dims, last fastest; false when it is at its end. `at` starts as zeros. */
 int cpu_next(int64_t *at, const int64_t *dims, uint32_t n);
-int64_t cpu_product(const int64_t *dims, uint32_t n);
+int64_t cpu_box_size(const int64_t *dims, uint32_t n);
 
 #endif
