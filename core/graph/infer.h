@@ -62,6 +62,8 @@ MARU_NODISCARD maru_status maru_infer_ints(const maru_infer *infer, size_t index
                                            size_t *out_n);
 /* After an op's own inference: notes what is known of the elements of output 0. infer_elems.c */
 void maru_infer_follow(maru_infer *infer);
+/* Whether an op is shown the elements of small integer matrices; others see those of vectors and scalars alone. */
+bool maru_infer_moves_matrices(const maru_op_info *op);
 /* Equal dims: the same expression, or the same constant. */
 bool maru_infer_same_dim(const maru_infer *infer, maru_dim a, maru_dim b);
 

@@ -11,9 +11,17 @@
  * follows arithmetic and movement; here is what they have in common.
  */
 
-static bool is_followed(const maru_infer_value *v)
+/* Paddings are turned round as a small matrix (begin, end) by axis; nobody else has elements of rank 2. */
+bool maru_infer_moves_matrices(const maru_op_info *op)
 {
-    return v->rank <= 1 && (v->dtype == MARU_I64 || v->dtype == MARU_I32 || v->dtype == MARU_BOOL);
+    return op->id == MARU_OP_RESHAPE || op->id == MARU_OP_SLICE || op->id == MARU_OP_TRANSPOSE ||
+           op->id == MARU_OP_CAST || op->id == MARU_OP_IDENTITY;
+}
+
+static bool is_followed(const maru_infer *infer, const maru_infer_value *v)
+{
+    return v->rank <= (maru_infer_moves_matrices(infer->node->op) ? 2u : 1u) &&
+           (v->dtype == MARU_I64 || v->dtype == MARU_I32 || v->dtype == MARU_BOOL);
 }
 
 /* The number of elements of the output, if that many are followed. */
@@ -21,9 +29,13 @@ static bool count_of(const maru_infer *infer, uint32_t *out)
 {
     int64_t n = 1;
     const maru_infer_value *v = &infer->outputs[0];
-    if (v->rank == 1 && !maru_expr_is_const(&infer->graph->exprs, v->dims[0], &n))
-        return false;
-    if (n < 0 || n > MARU_INFER_MAX_ELEMS)
+    for (uint32_t d = 0; d < v->rank; d++) {
+        int64_t dim = 0;
+        if (!maru_expr_is_const(&infer->graph->exprs, v->dims[d], &dim) || dim < 0 || dim > MARU_INFER_MAX_ELEMS)
+            return false;
+        n *= dim;
+    }
+    if (n > MARU_INFER_MAX_ELEMS)
         return false;
     *out = (uint32_t)n;
     return true;
@@ -137,6 +149,22 @@ static bool follow_abs(maru_infer *infer, uint32_t n)
     return true;
 }
 
+/* To bool: whether it is 0; from bool: as it is. Casts between integers were followed before. */
+static bool follow_cast(maru_infer *infer, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t low = 0, high = 0;
+        const maru_dim x = elem_at(&infer->inputs[0], i);
+        maru_expr_range(&infer->graph->exprs, x, &low, &high);
+        infer->elem_room[i] = x;
+        if (infer->outputs[0].dtype != MARU_BOOL)
+            continue;
+        if ((low <= 0 && high >= 0 && (low != 0 || high != 0)) || !put(infer, i, low != 0 || high != 0))
+            return false;
+    }
+    return true;
+}
+
 /* All elements of a vector into one; its axis is the only one there is. */
 static bool follow_reduction(maru_infer *infer, uint32_t n)
 {
@@ -177,6 +205,68 @@ static bool follow_expand(maru_infer *infer, uint32_t n)
     return true;
 }
 
+/* ---- small matrices ---- */
+
+/* Rows, and columns, of the first input, a matrix. */
+static bool matrix_dims(const maru_infer *infer, int64_t *rows, int64_t *columns)
+{
+    const maru_infer_value *in = &infer->inputs[0];
+    return in->elems && in->rank == 2 && maru_expr_is_const(&infer->graph->exprs, in->dims[0], rows) &&
+           maru_expr_is_const(&infer->graph->exprs, in->dims[1], columns);
+}
+
+static bool follow_transpose(maru_infer *infer)
+{
+    int64_t rows = 0, columns = 0;
+    const maru_attribute *perm = maru_node_attr(infer->node, "perm");
+    if (!matrix_dims(infer, &rows, &columns))
+        return false;
+    const bool is_same = perm && perm->ints[0] == 0;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            infer->elem_room[is_same ? r * columns + c : c * rows + r] = infer->inputs[0].elems[r * columns + c];
+    return true;
+}
+
+/* One number that is known, of input `index`; left out: `fallback`. */
+static bool known_number(const maru_infer *infer, size_t index, int64_t fallback, int64_t *out)
+{
+    *out = fallback;
+    if (!maru_infer_has(infer, index))
+        return true;
+    const maru_infer_value *v = &infer->inputs[index];
+    return v->elems && v->n_elems == 1 && maru_expr_is_const(&infer->graph->exprs, v->elems[0], out);
+}
+
+/* Rows of a matrix, in steps that may go backwards. */
+static bool follow_row_slice(maru_infer *infer)
+{
+    int64_t rows = 0, columns = 0, start = 0, axis = 0, step = 1, n = 0;
+    if (!matrix_dims(infer, &rows, &columns) || !known_number(infer, 1, 0, &start) ||
+        !known_number(infer, 3, 0, &axis) || !known_number(infer, 4, 1, &step) || (axis != 0 && axis != -2) ||
+        !maru_expr_is_const(&infer->graph->exprs, infer->outputs[0].dims[0], &n))
+        return false;
+    start = start < 0 ? start + rows : start;
+    start = start < 0 ? 0 : start;
+    start = step < 0 && start >= rows ? rows - 1 : start;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = start + i * step;
+        if (row < 0 || row >= rows)
+            return false;
+        memcpy(infer->elem_room + i * columns, infer->inputs[0].elems + row * columns,
+               (size_t)columns * sizeof *infer->elem_room);
+    }
+    return true;
+}
+
+static bool follow_reshape(maru_infer *infer, uint32_t n)
+{
+    if (!infer->inputs[0].elems || infer->inputs[0].n_elems != n)
+        return false;
+    memcpy(infer->elem_room, infer->inputs[0].elems, n * sizeof *infer->elem_room);
+    return true;
+}
+
 /* ---- all ---- */
 
 static bool have_elems(const maru_infer *infer, size_t count, uint32_t n)
@@ -208,6 +298,10 @@ static bool follow(maru_infer *infer, uint32_t n)
     case MARU_OP_REDUCE_MAX:
     case MARU_OP_REDUCE_MIN: return infer->inputs[0].elems && follow_reduction(infer, n);
     case MARU_OP_CONSTANT_OF_SHAPE: return follow_constant_of_shape(infer, n);
+    case MARU_OP_CAST: return have_elems(infer, 1, n) && follow_cast(infer, n);
+    case MARU_OP_RESHAPE: return follow_reshape(infer, n);
+    case MARU_OP_TRANSPOSE: return follow_transpose(infer);
+    case MARU_OP_SLICE: return follow_row_slice(infer);
     case MARU_OP_EXPAND: return have_elems(infer, 1, n) && follow_expand(infer, n);
     default: return false;
     }
@@ -217,7 +311,8 @@ void maru_infer_follow(maru_infer *infer)
 {
     uint32_t n = 0;
     maru_infer_value *out = &infer->outputs[0];
-    if (infer->node->n_outputs == 0 || out->elems || !is_followed(out) || !count_of(infer, &n) || !follow(infer, n))
+    if (infer->node->n_outputs == 0 || out->elems || !is_followed(infer, out) || !count_of(infer, &n) ||
+        !follow(infer, n))
         return;
     out->elems = infer->elem_room;
     out->n_elems = n;

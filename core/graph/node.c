@@ -178,6 +178,8 @@ static maru_status read_inputs(maru_graph *graph, const maru_op_info *op, const 
         out[i].dtype = v->dtype;
         out[i].rank = v->rank;
         memcpy(out[i].dims, v->dims, v->rank * sizeof *v->dims);
+        if (v->rank > 1 && !maru_infer_moves_matrices(op))
+            continue;
         out[i].elems = v->elems;
         out[i].n_elems = v->n_elems;
     }

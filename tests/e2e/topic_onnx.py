@@ -103,6 +103,15 @@ def test_forms(b):
         got = run(b, simple(nodes, version=version), one)
         b.check(len(got) == len(want) and all(abs(g - w) < 1e-6 for g, w in zip(got, want)),
                 f"opset {version}: {got}, not {want}")
+    # PyTorch turns its paddings round as a small matrix.
+    turned = [o.node("Reshape", ["p", "two"], ["m"]), o.node("Slice", ["m", "last", "first", "axis", "last"], ["r"]),
+              o.node("Transpose", ["r"], ["t"], perm=[1, 0]), o.node("Reshape", ["t", "one"], ["c"]),
+              o.node("Cast", ["c"], ["pads"], to=7), o.node("Pad", ["x", "pads"], ["y"])]
+    few = [o.tensor("p", o.INT64, [4], [1, 2, 0, 1]), o.tensor("two", o.INT64, [2], [-1, 2]),
+           o.tensor("one", o.INT64, [1], [-1]), o.tensor("last", o.INT64, [1], [-1]),
+           o.tensor("first", o.INT64, [1], [-(1 << 63) + 1]), o.tensor("axis", o.INT64, [1], [0])]
+    got = run(b, simple(turned, few))
+    b.check(got == [0, 1, 2, 3, 4, 0, 0] + [0] * 7, f"paddings turned round: {got}")
     old = simple([o.node("Flatten", ["x"], ["f"], axis=0), o.node("Softmax", ["f"], ["y"], axis=0)], version=11)
     got = run(b, old, "[[0, 0, 0, 0], [0, 0, 0, 0]]")
     b.check(all(abs(v - 0.125) < 1e-6 for v in got), f"Softmax before 13 is over all axes from its own on: {got}")
@@ -191,6 +200,11 @@ def test_bodies(b):
     chosen = simple([o.node("If", ["c"], ["y"], then_branch=("graph", branch[0]), else_branch=("graph", branch[1]))],
                     [o.tensor("c", o.BOOL, [], [0])])
     b.check(run(b, chosen) == [1, 4, 9, 16], "a branch that is known")
+    size = [o.node("Shape", ["x"], ["s"]), o.node("Gather", ["s", "i"], ["n"]), o.node("Sub", ["n", "four"], ["d"]),
+            o.node("Cast", ["d"], ["c"], to=9),
+            o.node("If", ["c"], ["y"], then_branch=("graph", branch[0]), else_branch=("graph", branch[1]))]
+    numbers = [o.tensor("i", o.INT64, [], [1]), o.tensor("four", o.INT64, [], [4])]
+    b.check(run(b, simple(size, numbers)) == [1, 4, 9, 16], "a condition that follows from a dim")
     body = o.graph([o.node("If", ["c"], ["y"], then_branch=("graph", branch[0]), else_branch=("graph", branch[1]))],
                    [o.value("x", o.FLOAT, ["n", 4]), o.value("c", o.BOOL, [])], [o.value("y")])
     b.path("m.onnx").write_bytes(o.model(body))

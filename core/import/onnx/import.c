@@ -264,7 +264,7 @@ static maru_status choose(onnx_node *n, maru_value condition, maru_value yes, ma
     const maru_value_record *b = maru_graph_get(n->import->graph, no);
     const maru_value inputs[3] = {condition, yes, no};
     if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
-        return maru_fail(MARU_UNSUPPORTED, "If whose branches give other dtypes or dims, with a condition that is "
+        return maru_fail(MARU_INVALID_ARGUMENT, "If whose branches give other dtypes or dims, with a condition that is "
                          "computed in the run, is not supported");
     return onnx_add(n, "Where", inputs, 3, NULL, 0, out);
 }
