@@ -46,6 +46,7 @@ maru_host *maru_host_open(lua_State *L)
     maru_tensor_open(L);
     maru_text_open(L);
     maru_instance_open(L);
+    maru_onnx_class(L);
     return host;
 }
 
@@ -364,6 +365,8 @@ int maru_push_module(lua_State *L)
     maru_tensor_functions(L);
     lua_pushcfunction(L, host_require);
     lua_setfield(L, -2, "import");
+    lua_pushcfunction(L, maru_module_onnx);
+    lua_setfield(L, -2, "onnx");
     return 1;
 }
 

@@ -14,6 +14,9 @@
 #include "script/protect.h"
 #include "script/sandbox.h"
 
+/* Registry: the model whose graph is being built; one whose graph failed may stay. */
+static const char builder_key = 0;
+
 maru_instance *maru_check_instance(lua_State *L, int index)
 {
     maru_instance *m = maru_test_class(L, index, MARU_CLASS_MODEL);
@@ -117,7 +120,8 @@ static void find_files(lua_State *L, maru_instance *m, const maru_instance_param
     push_weights_path(L, m, params, description);
     m->weights_path = maru_copy_text(L, lua_tostring(L, -1));
     if (m->weights_path) {
-        const bool is_file = ends_with(m->weights_path, ".safetensors") || ends_with(m->weights_path, ".json");
+        const bool is_file = ends_with(m->weights_path, ".safetensors") || ends_with(m->weights_path, ".json") ||
+                             ends_with(m->weights_path, ".onnx");
         m->folder = maru_copy_text(L, is_file ? maru_push_folder(L, m->weights_path) : m->weights_path);
     }
     if (params->config)
@@ -300,9 +304,13 @@ maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
     lua_setiuservalue(L, index, MARU_INSTANCE_PROBLEMS);
     lua_pushvalue(L, graph);
     lua_setiuservalue(L, index, MARU_INSTANCE_GRAPH);
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &builder_key);
     lua_getfield(L, description, "graph");
     lua_pushvalue(L, index);
     lua_call(L, 1, 0);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &builder_key);
     maru_check_weights(L, index);
     lua_pushnil(L);
     lua_setiuservalue(L, index, MARU_INSTANCE_GRAPH);
@@ -357,14 +365,39 @@ void maru_push_run(lua_State *L, int index, int inputs)
 
 /* ---- methods ---- */
 
+static void check_plain(lua_State *L, const char *name)
+{
+    if (*name == '.' || strchr(name, '/') || strchr(name, '\\'))
+        maru_raise_text(L, MARU_PERMISSION_DENIED, "%s: a script may read files beside its weights only", name);
+}
+
 /* A file beside the weights, by a plain name; raises where there is no such place. */
 static const char *push_beside(lua_State *L, const maru_instance *m, const char *name)
 {
     if (!m->folder)
         maru_raise_text(L, MARU_NOT_FOUND, "%s: there are no weights that it could lie beside", name);
-    if (*name == '.' || strchr(name, '/') || strchr(name, '\\'))
-        maru_raise_text(L, MARU_PERMISSION_DENIED, "%s: a script may read files beside its weights only", name);
+    check_plain(L, name);
     return lua_pushfstring(L, "%s/%s", m->folder, name);
+}
+
+void maru_push_builder(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &builder_key);
+}
+
+/* A file that was given as the weights stands for the one that the script names. */
+const char *maru_push_model_file(lua_State *L, const maru_instance *m, const char *name)
+{
+    if (m->weights_path && ends_with(m->weights_path, ".onnx"))
+        return lua_pushstring(L, m->weights_path);
+    if (m->folder)
+        return push_beside(L, m, name);
+    check_plain(L, name);
+    const char *folder = maru_host_of(L)->script_dir;
+    const char *path = lua_pushfstring(L, "%s/%s", folder ? folder : ".", name);
+    if (!maru_path_exists(path))
+        maru_raise_text(L, MARU_NOT_FOUND, "there is no %s: give --weights, the file or its folder", path);
+    return path;
 }
 
 /* m:tokenizer(name): the file beside the weights, or what is found there */

@@ -69,6 +69,10 @@ void maru_need_model(lua_State *L, int index);
 void maru_need_session(lua_State *L, int index);
 /* Runs with the table of inputs at `inputs` and pushes the table of outputs. */
 void maru_push_run(lua_State *L, int index, int inputs);
+/* Pushes the model whose graph is being built, or nil. */
+void maru_push_builder(lua_State *L);
+/* Pushes the path of a file by its plain name, beside the weights or, where there are none, beside the script. */
+const char *maru_push_model_file(lua_State *L, const maru_instance *m, const char *name);
 /* The table of fields. */
 void maru_push_fields(lua_State *L, int index);
 
@@ -85,6 +89,10 @@ void maru_push_weights(lua_State *L, int index);
 int maru_build_parameter(lua_State *L);
 /* Raises one error with everything that is wrong with the weights of the graph just built. */
 void maru_check_weights(lua_State *L, int index);
+
+/* onnx.c: models of files as a part of the graph; maru.onnx(name, options) */
+void maru_onnx_class(lua_State *L);
+int maru_module_onnx(lua_State *L);
 
 /* runner.c */
 void maru_session_class(lua_State *L);

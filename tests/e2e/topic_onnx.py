@@ -342,6 +342,82 @@ def test_data(b):
     test_own(b, root, 1, "--test", "text_magika", "--absolute", "1e-2")
 
 
+PART = """local maru = require "maru"
+return maru.model {
+  options = { how = { default = "plain" } },
+  graph = function(m)
+    local how = m.options.how
+    local w = maru.tensor({ 1, 1, 1, 1 }, "f32")
+    local x = how ~= "open" and how ~= "sized" and m:input("x", "f32", { m:symbol "rows", how == "wide" and 5 or 4 })
+    local function net(options) return maru.onnx("m.onnx", options) end
+    if how == "plain" then m:output("y", net()(x)) end
+    if how == "named" then m:output("y", net() { x = x }) end
+    if how == "twice" then local f = net() m:output("y", f(f(x))) end
+    if how == "weights" then m:output("y", net { weights = { w = w } }(x)) end
+    if how == "inner" then
+      local inner, y = net { outputs = { "sum", "y" } }(x)
+      m:output("y", y) m:output("inner", inner)
+    end
+    if how == "behind" then m:output("y", net() { sum = x }) end
+    if how == "known" then m:output("y", x + net { known = { x = maru.tensor({ { 0, 0, 0, 0 } }, "f32") } }()) end
+    if how == "open" then m:output("y", net { dims = { n = 2 } }()) end
+    if how == "sized" then m:output("y", net { dims = { x = { "rows", 4 } } }()) end
+    if how == "before" then m:output("y", maru.onnx("strange.onnx", { outputs = { "sum" } })(x)) end
+    if how == "beyond" then m:output("y", maru.onnx("strange.onnx")(x)) end
+    if how == "wide" then m:output("y", net()(x)) end
+    if how == "integers" then m:output("y", net()(x:cast "i64")) end
+    if how == "unknown" then net { outputs = { "nothing" } }(x) end
+    if how == "misnamed" then net() { z = x } end
+    if how == "many" then net()(x, x) end
+    if how == "option" then net { output = { "y" } } end
+    if how == "outside" then maru.onnx "../m.onnx" end
+    if how == "absent" then maru.onnx "absent.onnx" end
+    if how == "ports" then
+      local a, b = net().inputs[1], net().outputs[1]
+      m:output("y", x) print(a.name, a.dtype, a.dims[1], a.dims[2], b.name)
+    end
+  end,
+}
+"""
+
+
+def test_in_scripts(b):
+    """A model is a function on tensors: composed, cut, with other weights and dims."""
+    nodes = [o.node("Add", ["x", "w"], ["sum"], name="add"), o.node("Mul", ["sum", "sum"], ["y"], name="square")]
+    w = o.tensor("w", o.FLOAT, [4], [10, 20, 30, 40])
+    b.write("part/m.onnx", simple(nodes, [w]))
+    strange = [*nodes[:1], o.node("Strange", ["sum"], ["y"], name="strange")]
+    b.write("part/strange.onnx", simple(strange, [w]))
+    b.write("part/part.lua", PART)
+
+    def words(how, x="[[1, 2, 3, 4]]"):
+        return ["run", "part/part.lua", "--set", f"how={how}", "-i", f"x={x}", "--json"]
+    square = [121, 484, 1089, 1936]
+    for how, want in [("plain", square), ("named", square),
+                      ("twice", [(a + 10 * (i + 1)) ** 2 for i, a in enumerate(square)]), ("weights", [4, 9, 16, 25]),
+                      ("inner", square), ("behind", [1, 4, 9, 16]), ("known", [101, 402, 903, 1604]),
+                      ("sized", square), ("before", [11, 22, 33, 44])]:
+        got = b.json(*words(how))
+        b.check(got["y"]["data"] == want, f"{how}: {got}")
+        b.check(how != "inner" or got["inner"]["data"] == [11, 22, 33, 44], f"an inner value: {got}")
+    rows = "[[1, 2, 3, 4], [0, 0, 0, 0]]"
+    b.check(b.json(*words("open", rows))["y"]["data"] == [*square, 100, 400, 900, 1600], "a dim is fixed")
+    b.bad(INPUT, ["x", "2"], *words("open"))
+    b.check("x\tf32\tn\t4\ty" in b.good(*words("ports")).error, "what it says of its inputs and outputs")
+    for how, code, names in [
+            ("beyond", UNSUPPORTED, ["Strange", "strange.onnx"]),
+            ("wide", INPUT, ["m.onnx", "'x'", "f32[n, 4]", "f32[rows, 5]"]),
+            ("integers", INPUT, ["m.onnx", "'x'", "i64[rows, 4]"]),
+            ("unknown", INPUT, ["m.onnx", "'nothing'"]), ("misnamed", INPUT, ["m.onnx", "'z'"]),
+            ("many", INPUT, ["1 tensors, 2 are given"]), ("option", INPUT, ["'output'", "outputs"]),
+            ("outside", INPUT, ["../m.onnx"]), ("absent", INPUT, ["absent.onnx", "--weights"])]:
+        b.bad(code, ["part.lua:", *names], *words(how))
+    b.write("other/m.onnx", simple(nodes, [o.tensor("w", o.FLOAT, [4], [0, 0, 0, 0])]))
+    for weights in ["other", "other/m.onnx"]:
+        got = b.json(*words("plain"), "--weights", weights)
+        b.check(got["y"]["data"] == [1, 4, 9, 16], f"--weights {weights}: {got}")
+
+
 def test(b):
     test_right(b)
     test_forms(b)
@@ -350,3 +426,4 @@ def test(b):
     test_attention(b)
     test_broken(b)
     test_data(b)
+    test_in_scripts(b)

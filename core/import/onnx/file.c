@@ -131,6 +131,11 @@ const onnx_model *maru_onnx_file_model(const maru_onnx_file *file)
     return file->model;
 }
 
+const char *maru_onnx_file_path(const maru_onnx_file *file)
+{
+    return file->path;
+}
+
 /* ---- bytes ---- */
 
 /* A path below the model's folder, which no link may lead out of. */

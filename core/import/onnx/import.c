@@ -8,8 +8,6 @@
 
 #include "base/fail.h"
 
-enum { MAX_DEPTH = 24 };  // functions in functions, branches in branches
-
 static const char *text_of(const char *text)
 {
     return text ? text : "";
@@ -39,7 +37,7 @@ int64_t onnx_version(const onnx_import *import, const onnx_scope *scope, const c
     return own ? own : version_in(import->model->opset_import, import->model->n_opset_import, domain);
 }
 
-static maru_status check_opset(const onnx_import *import)
+maru_status onnx_check_opset(const onnx_import *import)
 {
     const onnx_model *m = import->model;
     const int64_t version = version_in(m->opset_import, m->n_opset_import, "");
@@ -65,7 +63,7 @@ static bool find(const onnx_scope *scope, const char *name, maru_value *out)
     return false;
 }
 
-static maru_status define(onnx_scope *scope, const char *name, maru_value value)
+maru_status onnx_define(onnx_scope *scope, const char *name, maru_value value)
 {
     if (maru_map_get_str(&scope->values, name, NULL))
         return maru_fail(MARU_DATA_LOSS, "value '%s' is made twice", name);
@@ -88,12 +86,12 @@ static maru_status take_initializer(onnx_import *import, onnx_scope *scope, cons
         else
             MARU_TRY(maru_onnx_sparse_constant(import->file, g->sparse_initializer[index - g->n_initializer],
                                                import->graph, &value));
-        return define(scope, name, value);
+        return onnx_define(scope, name, value);
     }
     return MARU_OK;
 }
 
-static maru_status look_up(onnx_import *import, onnx_scope *scope, const char *name, maru_value *out)
+maru_status onnx_look_up(onnx_import *import, onnx_scope *scope, const char *name, maru_value *out)
 {
     bool is_found = false;
     *out = MARU_NO_VALUE;
@@ -108,7 +106,7 @@ static maru_status look_up(onnx_import *import, onnx_scope *scope, const char *n
                      name);
 }
 
-static maru_status list_initializers(onnx_scope *scope, const onnx_graph *g)
+maru_status onnx_list_initializers(onnx_scope *scope, const onnx_graph *g)
 {
     scope->graph = g;
     for (size_t i = 0; i < g->n_initializer; i++) {
@@ -125,7 +123,7 @@ static maru_status list_initializers(onnx_scope *scope, const onnx_graph *g)
     return MARU_OK;
 }
 
-static void scope_fini(onnx_scope *scope)
+void onnx_scope_fini(onnx_scope *scope)
 {
     maru_map_fini(&scope->values);
     maru_map_fini(&scope->initializers);
@@ -174,7 +172,7 @@ static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_
     if (proto->n_input > ONNX_MAX_OPERANDS || proto->n_output > ONNX_MAX_OPERANDS)
         return maru_fail(MARU_UNSUPPORTED, "it has more than %d inputs or outputs", ONNX_MAX_OPERANDS);
     for (size_t i = 0; i < proto->n_input; i++)
-        MARU_TRY(look_up(import, scope, proto->input[i], &n->inputs[i]));
+        MARU_TRY(onnx_look_up(import, scope, proto->input[i], &n->inputs[i]));
     for (size_t i = 0; i < proto->n_output; i++)
         n->wants[i] = *text_of(proto->output[i]) != 0;
     for (size_t i = 0; i < proto->n_attribute; i++)
@@ -186,23 +184,27 @@ static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_
     return MARU_OK;
 }
 
+/* The caller's value stands for it. */
+static bool is_given(const onnx_import *import, const onnx_scope *scope, const char *name)
+{
+    return import->given && scope->graph == import->model->graph && maru_map_get_str(import->given, name, NULL);
+}
+
 static maru_status define_outputs(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto,
                                   const onnx_node *n)
 {
     for (size_t i = 0; i < n->n_outputs && i < proto->n_output; i++) {
-        if (!n->wants[i])
+        if (!n->wants[i] || is_given(import, scope, proto->output[i]))
             continue;
         if (n->outputs[i] == MARU_NO_VALUE)
             return maru_fail(MARU_UNSUPPORTED, "its output '%s' is not supported", proto->output[i]);
-        MARU_TRY(define(scope, proto->output[i], n->outputs[i]));
+        MARU_TRY(onnx_define(scope, proto->output[i], n->outputs[i]));
         const maru_value_record *v = maru_graph_get(import->graph, n->outputs[i]);
         if (v->kind == MARU_VALUE_NODE && !*v->name)
             MARU_TRY(maru_graph_name_value(import->graph, n->outputs[i], proto->output[i]));
     }
     return MARU_OK;
 }
-
-static maru_status add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes, size_t count);
 
 /* ---- bodies ---- */
 
@@ -212,31 +214,31 @@ static maru_status run_function(onnx_node *n, const onnx_function *f, onnx_scope
         return maru_fail(MARU_DATA_LOSS, "its function takes %zu inputs and gives %zu outputs", f->n_input,
                          f->n_output);
     for (size_t i = 0; i < f->n_input; i++)
-        MARU_TRY(define(body, f->input[i], i < n->n_inputs ? n->inputs[i] : MARU_NO_VALUE));
-    MARU_TRY(add_nodes(n->import, body, f->node, f->n_node));
+        MARU_TRY(onnx_define(body, f->input[i], i < n->n_inputs ? n->inputs[i] : MARU_NO_VALUE));
+    MARU_TRY(onnx_add_nodes(n->import, body, f->node, f->n_node));
     for (size_t i = 0; i < n->n_outputs; i++)
-        MARU_TRY(look_up(n->import, body, f->output[i], &n->outputs[i]));
+        MARU_TRY(onnx_look_up(n->import, body, f->output[i], &n->outputs[i]));
     return MARU_OK;
 }
 
 static maru_status add_function(onnx_node *n, const onnx_function *f)
 {
     onnx_scope body = {.function = f, .call_attrs = n->attrs, .n_call_attrs = n->n_attrs, .depth = n->scope->depth + 1};
-    if (body.depth > MAX_DEPTH)
-        return maru_fail(MARU_UNSUPPORTED, "functions call each other more than %d deep", MAX_DEPTH);
+    if (body.depth > ONNX_MAX_BODY_DEPTH)
+        return maru_fail(MARU_UNSUPPORTED, "functions call each other more than %d deep", ONNX_MAX_BODY_DEPTH);
     const maru_status status = run_function(n, f, &body);
-    scope_fini(&body);
+    onnx_scope_fini(&body);
     return status == MARU_OK ? MARU_OK : maru_fail_within(status, "in function '%s'", text_of(f->name));
 }
 
 static maru_status run_branch(onnx_node *n, const onnx_graph *g, onnx_scope *body)
 {
-    MARU_TRY(list_initializers(body, g));
-    MARU_TRY(add_nodes(n->import, body, g->node, g->n_node));
+    MARU_TRY(onnx_list_initializers(body, g));
+    MARU_TRY(onnx_add_nodes(n->import, body, g->node, g->n_node));
     if (g->n_output < n->n_outputs)
         return maru_fail(MARU_DATA_LOSS, "its branch gives %zu outputs, %zu are read", g->n_output, n->n_outputs);
     for (size_t i = 0; i < n->n_outputs; i++)
-        MARU_TRY(look_up(n->import, body, g->output[i]->name, &n->outputs[i]));
+        MARU_TRY(onnx_look_up(n->import, body, g->output[i]->name, &n->outputs[i]));
     return MARU_OK;
 }
 
@@ -250,10 +252,10 @@ static maru_status add_branch(onnx_node *n, const char *which)
     body.values = body.initializers = (maru_map){0};
     body.parent = n->scope;
     body.depth++;
-    if (body.depth > MAX_DEPTH)
-        return maru_fail(MARU_UNSUPPORTED, "branches are more than %d deep", MAX_DEPTH);
+    if (body.depth > ONNX_MAX_BODY_DEPTH)
+        return maru_fail(MARU_UNSUPPORTED, "branches are more than %d deep", ONNX_MAX_BODY_DEPTH);
     const maru_status status = run_branch(n, branch->g, &body);
-    scope_fini(&body);
+    onnx_scope_fini(&body);
     return status;
 }
 
@@ -332,7 +334,7 @@ static maru_status add_node(onnx_import *import, onnx_scope *scope, const onnx_n
     return status == MARU_OK ? define_outputs(import, scope, proto, &n) : status;
 }
 
-static maru_status add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes, size_t count)
+maru_status onnx_add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const onnx_node_proto *proto = nodes[i];
@@ -385,21 +387,21 @@ static maru_status add_input(onnx_import *import, const Maru__Onnx__ValueInfoPro
 static maru_status add_graph(onnx_import *import, onnx_scope *scope)
 {
     const onnx_graph *g = import->model->graph;
-    MARU_TRY(list_initializers(scope, g));
+    MARU_TRY(onnx_list_initializers(scope, g));
     for (size_t i = 0; i < g->n_input; i++) {
         maru_value value = MARU_NO_VALUE;
         const char *name = text_of(g->input[i]->name);
         if (maru_map_get_str(&scope->initializers, name, NULL))
             continue;  // a default that is never changed
         MARU_TRY(add_input(import, g->input[i], &value));
-        MARU_TRY(define(scope, name, value));
+        MARU_TRY(onnx_define(scope, name, value));
     }
-    MARU_TRY(add_nodes(import, scope, g->node, g->n_node));
+    MARU_TRY(onnx_add_nodes(import, scope, g->node, g->n_node));
     if (g->n_output == 0)
         return maru_fail(MARU_DATA_LOSS, "its graph has no output");
     for (size_t i = 0; i < g->n_output; i++) {
         maru_value value = MARU_NO_VALUE;
-        MARU_TRY(look_up(import, scope, g->output[i]->name, &value));
+        MARU_TRY(onnx_look_up(import, scope, g->output[i]->name, &value));
         MARU_TRY(maru_graph_output(import->graph, text_of(g->output[i]->name), value));
     }
     return MARU_OK;
@@ -408,12 +410,12 @@ static maru_status add_graph(onnx_import *import, onnx_scope *scope)
 static maru_status import_model(onnx_import *import)
 {
     onnx_scope scope = {0};
-    maru_status status = check_opset(import);
+    maru_status status = onnx_check_opset(import);
     if (status == MARU_OK)
-        status = onnx_check_operators(import);
+        status = onnx_check_operators(import, import->model->graph->node, import->model->graph->n_node);
     if (status == MARU_OK)
         status = add_graph(import, &scope);
-    scope_fini(&scope);
+    onnx_scope_fini(&scope);
     return status;
 }
 

@@ -7,6 +7,8 @@
 
 #include "import/onnx/onnx.h"
 
+enum { ONNX_MAX_BODY_DEPTH = 24 };  // functions in functions, branches in branches
+
 /* Names in a graph, in a function's body or in a branch, which sees those around it too. */
 struct onnx_scope {
     maru_map values;        // name -> maru_value
@@ -26,7 +28,16 @@ int64_t onnx_version(const onnx_import *import, const onnx_scope *scope, const c
 /* The model's own function that a node calls; NULL: it is an operator. */
 const onnx_function *onnx_find_function(const onnx_model *model, const onnx_node_proto *node);
 
-/* known.c. UNSUPPORTED lists every operator that is not known. */
-MARU_NODISCARD maru_status onnx_check_operators(const onnx_import *import);
+/* import.c: names, and the nodes that make them, in order. */
+MARU_NODISCARD maru_status onnx_check_opset(const onnx_import *import);
+MARU_NODISCARD maru_status onnx_list_initializers(onnx_scope *scope, const onnx_graph *g);
+MARU_NODISCARD maru_status onnx_define(onnx_scope *scope, const char *name, maru_value value);
+MARU_NODISCARD maru_status onnx_look_up(onnx_import *import, onnx_scope *scope, const char *name, maru_value *out);
+MARU_NODISCARD maru_status onnx_add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes,
+                                          size_t count);
+void onnx_scope_fini(onnx_scope *scope);
+
+/* known.c. UNSUPPORTED lists every operator of these nodes that is not known. */
+MARU_NODISCARD maru_status onnx_check_operators(const onnx_import *import, onnx_node_proto *const *nodes, size_t count);
 
 #endif

@@ -98,14 +98,14 @@ static maru_status report(const survey *s)
     return status;
 }
 
-maru_status onnx_check_operators(const onnx_import *import)
+maru_status onnx_check_operators(const onnx_import *import, onnx_node_proto *const *nodes, size_t count)
 {
     survey s = {.import = import};
     const onnx_scope scope = {0};
     s.seen_functions = calloc(import->model->n_functions + 1, 1);
     if (!s.seen_functions)
         return maru_fail_oom("a model");
-    maru_status status = look_at_nodes(&s, &scope, import->model->graph->node, import->model->graph->n_node);
+    maru_status status = look_at_nodes(&s, &scope, nodes, count);
     if (status == MARU_OK && s.unknowns.count)
         status = report(&s);
     maru_array_fini(&s.unknowns);

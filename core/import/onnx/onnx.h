@@ -25,15 +25,14 @@ typedef Maru__Onnx__FunctionProto onnx_function;
 
 /* ---- file.c ---- */
 
-/* The mapped files and the message; held by the import and by every constant that lies in them. */
-typedef struct maru_onnx_file maru_onnx_file;
-
+/* maru_onnx_file: the mapped files and the message; held by the import and by every constant that lies in them. */
 MARU_NODISCARD maru_status maru_onnx_file_open(const char *path, maru_onnx_file **out_file);
 /* As open, from memory that outlives the file and what is made of it; `name` stands for its path. */
 MARU_NODISCARD maru_status maru_onnx_file_open_memory(const void *data, size_t bytes, const char *name,
                                                       maru_onnx_file **out_file);
 void maru_onnx_file_release(maru_onnx_file *file);
 const onnx_model *maru_onnx_file_model(const maru_onnx_file *file);
+const char *maru_onnx_file_path(const maru_onnx_file *file);
 
 /* ---- tensor.c ---- */
 
@@ -55,6 +54,9 @@ MARU_NODISCARD maru_status maru_onnx_import(maru_onnx_file *file, const maru_onn
 
 /* ---- type.c ---- */
 
+/* The symbol of an open dim in a graph: its name there, or the input's and the axis. */
+MARU_NODISCARD maru_status maru_onnx_symbol(const char *name, const char *input, size_t axis, maru_graph *graph,
+                                            maru_dim *out_dim);
 /* Adds an input of the type that is declared; open dims are those of `known` (NULL: symbols). */
 MARU_NODISCARD maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, const maru_tensor *known,
                                            maru_graph *graph, maru_value *out_value);
@@ -69,6 +71,7 @@ typedef struct onnx_import {
     const onnx_model *model;
     const maru_onnx_params *params;
     int use;  // onnx_use: how much of what is known
+    const maru_map *given;  // names of the graph whose values are the caller's; NULL: none
 } onnx_import;
 
 typedef struct onnx_scope onnx_scope;

@@ -30,11 +30,31 @@ static bool is_constant(const onnx_dim *dim)
 /* Exporters write 10^9 for "to the end", which then is the end. */
 #define LARGEST_DIM 1000000000
 
+/* A graph's own symbol keeps its bounds. */
+static bool has_symbol(const maru_graph *graph, const char *name)
+{
+    for (size_t i = 0; i < maru_graph_symbol_count(graph); i++)
+        if (strcmp(maru_graph_symbol_info(graph, i, NULL), name) == 0)
+            return true;
+    return false;
+}
+
+maru_status maru_onnx_symbol(const char *name, const char *input, size_t axis, maru_graph *graph, maru_dim *out_dim)
+{
+    char text[160];
+    char symbol[160];
+    if (*name)
+        snprintf(text, sizeof text, "%s", name);
+    else
+        snprintf(text, sizeof text, "%s_%zu", input, axis);
+    make_symbol_name(text, symbol, sizeof symbol);
+    const maru_symbol_params params = {.max = LARGEST_DIM};
+    return maru_graph_symbol(graph, symbol, has_symbol(graph, symbol) ? NULL : &params, out_dim);
+}
+
 static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis, maru_graph *graph, maru_dim *out)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    char text[160];
-    char name[160];
     if (is_constant(dim)) {
         *out = dim->dim_value;
         return MARU_OK;
@@ -42,13 +62,7 @@ static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis,
     // "?" is nobody's name.
     const bool is_named = dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
                           dim->dim_param && strpbrk(dim->dim_param, letters) != NULL;
-    if (is_named)
-        snprintf(text, sizeof text, "%s", dim->dim_param);
-    else
-        snprintf(text, sizeof text, "%s_%zu", input, axis);
-    make_symbol_name(text, name, sizeof name);
-    const maru_symbol_params params = {.max = LARGEST_DIM};
-    return maru_graph_symbol(graph, name, &params, out);
+    return maru_onnx_symbol(is_named ? dim->dim_param : "", input, axis, graph, out);
 }
 
 maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, const maru_tensor *known, maru_graph *graph,

@@ -50,6 +50,70 @@ typedef struct maru_onnx_params {
 MARU_API MARU_NODISCARD maru_status maru_onnx_load(const char *path, const maru_onnx_params *params,
                                                  maru_graph **out_graph);
 
+/* ---- models as parts of a graph ---------------------------------------- */
+
+/* A model file, open. Const: any number of threads may read it, and any number of graphs take it. */
+typedef struct maru_onnx_file maru_onnx_file;
+
+MARU_API MARU_NODISCARD maru_status maru_onnx_open(const char *path, maru_onnx_file **out_file);
+/* Gives up the caller's hold. Constants that lie in the file keep it mapped. */
+MARU_API void maru_onnx_close(maru_onnx_file **file);
+
+/* An input or output as the model declares it. Texts live as long as the file. */
+typedef struct maru_onnx_port {
+    const char *name;
+    maru_dtype dtype;    // MARU_DTYPE_NONE: it does not say, or it is no tensor
+    bool has_rank;
+    uint32_t rank;
+    int64_t dims[MARU_MAX_RANK];         // -1: open
+    const char *symbols[MARU_MAX_RANK];  // the name of an open dim, "" if it has none
+} maru_onnx_port;
+
+/* Inputs without those that initialisers give a value; false past the last. */
+MARU_API bool maru_onnx_input_at(const maru_onnx_file *file, size_t index, maru_onnx_port *out_port);
+MARU_API bool maru_onnx_output_at(const maru_onnx_file *file, size_t index, maru_onnx_port *out_port);
+
+/* A value of the graph in the place of one of the model: an input, an initialiser, or what a node makes. */
+typedef struct maru_onnx_given {
+    const char *name;
+    maru_value value;
+} maru_onnx_given;
+
+/* What an open dim of the model is in the graph: an integer, a symbol, an expression. */
+typedef struct maru_onnx_dim {
+    const char *name;
+    maru_dim dim;
+} maru_onnx_dim;
+
+/* The dims of an input, whatever the model says of them. */
+typedef struct maru_onnx_dims {
+    const char *name;
+    uint32_t rank;
+    maru_dim dims[MARU_MAX_RANK];
+} maru_onnx_dims;
+
+typedef struct maru_onnx_part {
+    const maru_onnx_given *given;
+    size_t n_given;
+    const maru_onnx_dim *symbols;
+    size_t n_symbols;
+    const maru_onnx_dims *dims;
+    size_t n_dims;
+    const char *const *outputs;  // values of the model, inner ones too
+    size_t n_outputs;
+} maru_onnx_part;
+
+/*
+ * Adds to a graph what computes `outputs` from `given`: those nodes alone, so a
+ * model may be cut on both sides, and what lies beyond a cut need not be
+ * supported. An input that is needed and not given becomes one of the graph,
+ * of the same name. A value given for an input must have its dtype, its rank
+ * and its constant dims, unless `dims` names the input. Errors name the value;
+ * the graph is then of no more use.
+ */
+MARU_API MARU_NODISCARD maru_status maru_onnx_add(maru_onnx_file *file, const maru_onnx_part *part, maru_graph *graph,
+                                                  maru_value *out_values);
+
 #ifdef __cplusplus
 }
 #endif

@@ -209,6 +209,23 @@ function value:named(name) end
 ---@field state fun(self: maru.session, name: string): maru.tensor
 ---@field set_state fun(self: maru.session, name: string, value: maru.tensor)
 
+---@class maru.onnx_port
+---@field name string
+---@field dtype maru.dtype?
+---@field dims (integer|string)[]? an open dim is its name, or -1
+
+---@class maru.onnx_options
+---@field dims? table<string, maru.dim|integer|string|(maru.dim|integer|string)[]> of a named dim, or all of an input
+---@field known? table<string, maru.operand> inputs that are constants
+---@field weights? table<string, maru.operand> in the place of initialisers
+---@field outputs? string[] values of the model, inner ones too
+
+---A model of a file, a function on tensors: net(x, y), or net { input = x }.
+---@class maru.onnx_model
+---@field inputs maru.onnx_port[]
+---@field outputs maru.onnx_port[]
+---@operator call(...): maru.value
+
 ---A model at work: what the functions of a description are given.
 ---@class maru.instance
 ---@field name string
@@ -372,6 +389,12 @@ function maru.import(name) end
 ---@param n_outputs? integer
 ---@return maru.value ...
 function maru.op(name, inputs, attributes, n_outputs) end
+
+---An ONNX model beside the weights or the script, for use in the graph function.
+---@param name string
+---@param options? maru.onnx_options
+---@return maru.onnx_model
+function maru.onnx(name, options) end
 
 ---@param values maru.value[]
 ---@param axis? integer 0

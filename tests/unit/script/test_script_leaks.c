@@ -32,10 +32,27 @@ static const char text[] =
     "    local y = m:scope('layer', nn.linear, m.weights:scope 'l', x, 3)\n"
     "    y = maru.concat({y, x:reshape {-1, 2}}, 1) + held:sum()\n"
     "    y = maru.op('Softmax', {y}, {axis = -1}) + m:constant(maru.zeros {5}):gelu()\n"
+    "    local net = maru.onnx('p.onnx', { dims = { n = 'n', x = { n, 5 } }, outputs = { 'y' },\n"
+    "      known = { v = false }, weights = { w = maru.tensor({ 2 }, 'f32') } })\n"
+    "    y = net(y) + net { x = y, w = false } pcall(net, y, y) pcall(maru.onnx, '../p.onnx')\n"
+    "    m:output(net.inputs[1].name .. #net.outputs, maru.onnx('p.onnx',\n"
+    "      { known = { x = maru.zeros { 1, 5 } } })())\n"
     "    local s = m:state('s', 'f32', {1}) m:set_state('s', s + 1)\n"
     "    for w in ('a b c'):gmatch '%w' do y = y + #w end\n"
     "    m:output('y', y:topk(2))\n"
     "  end }";
+
+/* y = x + w: x f32[n, 5], w f32[1] */
+static void write_onnx(void)
+{
+    static const char model[] =
+        "\x08\x08:N\n\x0e\n\x01x\n\x01w\x12\x01y\"\x03" "Add"
+        "\x12\x01g*\r\x08\x01\x10\x01\"\x04\0\0\x80?" "B\x01w"
+        "Z\x14\n\x01x\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01n\n\x02\x08\x05"
+        "b\x14\n\x01y\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01n\n\x02\x08\x05"
+        "B\x02\x10\x15";
+    scratch_write("p.onnx", model, sizeof model - 1);
+}
 
 static void write_weights(void)
 {
@@ -77,7 +94,7 @@ static void an_explanation_may_fail(void **state)
     static const char *const wrong[] = {
         "error({})", "m:symbl 'n'", "m:nothing_like_it()", "m:symbol('n'):maxx()", "coroutine.yield()",
         "coroutine.wrap(function() m:scope('s', coroutine.yield) end)()", "table.sort {1, 'x'}",
-        "require 'maru'.zeros({1}):summ()",
+        "require 'maru'.zeros({1}):summ()", "require 'maru'.onnx 'absent.onnx'",
     };
     script_world w;
     open_script_world(&w);
@@ -117,6 +134,7 @@ static int set_up(void **state)
     (void)state;
     scratch_make("script_leaks");
     write_weights();
+    write_onnx();
     return 0;
 }
 
