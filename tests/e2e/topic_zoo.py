@@ -122,7 +122,8 @@ def test_bytes(b):
 
 
 def test_file_types(b):
-    """Upstream's own examples; the network's answer is the same in every mode."""
+    """Upstream's own examples; the network's answer is the same in every mode. Its first normalisation subtracts
+    squares that are up to 40,000 times their difference, so that the last bits of sums decide on 0.5 % of a score."""
     path = DATA / "text_magika/standard_v3_3-inference_examples_by_content.json.gz"
     if not path.exists():
         print("without magika's examples: file types are not compared")
@@ -134,8 +135,6 @@ def test_file_types(b):
         if content in seen or not content or example["status"] != "ok":
             continue
         seen.add(content)
-        if len(seen) % 6:  # every sixth: one takes a tenth of a second
-            continue
         b.write("content.npy", npy("|u1", [len(content)], content))
         got = run(b, "magika", "text_magika", "-i", "content=@content.npy")
         b.check(first(got["network"]) == known["dl"] and near(got["score"], known["score"], 5e-3),
