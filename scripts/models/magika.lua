@@ -37,6 +37,16 @@ local function features(content, config)
   return row
 end
 
+-- Formats that are no text; below its threshold one of them is "unknown", another "txt".
+local BINARY = {}
+for label in ([[3gp ace ai apk applebplist bmp bzip cab cat chm coff crt crx deb dex dicom dmg doc docx dsstore dwg elf emf
+    epub flac flv gif gzip h5 hlp icns ico iso jar javabytecode jp2 jpeg lha lnk macho midi mkv mp3 mp4 mscompress msi npy
+    npz nupkg odp ods odt ogg one onnx otf outlook parquet pcap pdb pdf pebin pickle png ppt pptx psd pythonbytecode
+    pytorch qt randombytes rar rpm sevenzip snap sqlite squashfs stlbinary swf tar tga thumbsdb tiff torrent ttf wasm wav
+    webm webp wmf woff woff2 xar xls xlsb xlsx xpi xz zip zlibstream]]):gmatch "%S+" do
+  BINARY[label] = true
+end
+
 local function by_bytes(content) return utf8.len(content) and "txt" or "unknown" end
 
 return maru.model {
@@ -68,7 +78,9 @@ return maru.model {
     local scores, places = m:session():run({ bytes = maru.tensor({ row }, "i32") }).scores:topk(1)
     local label = config.target_labels_space[places[1] + 1]
     local answer = config.overwrite_map[label] or label
-    if scores[1] < (config.thresholds[label] or config.medium_confidence_threshold) then answer = by_bytes(content) end
+    if scores[1] < (config.thresholds[label] or config.medium_confidence_threshold) then
+      answer = BINARY[label] and "unknown" or "txt"
+    end
     return { label = answer, score = scores[1], network = label }
   end,
 }

@@ -3,7 +3,7 @@
 
 -- The road in a picture from a car: TwinLiteNet, the area to drive on and the lines of lanes.
 --
---   maru run scripts/models/twinlitenet.lua --weights best.onnx --input picture=@road.jpg --output overlay=road.png
+--   maru run scripts/models/twinlitenet.lua --weights best.onnx --input picture=@road.jpg --save overlay=road.png
 
 local maru = require "maru"
 local image = require "maru.image"
