@@ -20,6 +20,7 @@ typedef Maru__Onnx__NodeProto onnx_node_proto;
 typedef Maru__Onnx__AttributeProto onnx_attr;
 typedef Maru__Onnx__TensorProto onnx_tensor;
 typedef Maru__Onnx__FunctionProto onnx_function;
+typedef Maru__Onnx__TensorShapeProto__Dimension onnx_dim;
 
 #define ONNX_OLDEST_OPSET 7
 
@@ -53,6 +54,9 @@ MARU_NODISCARD maru_status maru_onnx_import(maru_onnx_file *file, const maru_onn
                                             maru_graph **out_graph);
 
 /* ---- type.c ---- */
+
+/* The symbol's name in the model; "" if it has none. */
+const char *maru_onnx_dim_name(const onnx_dim *dim);
 
 /* The symbol of an open dim in a graph: its name there, or the input's and the axis. */
 MARU_NODISCARD maru_status maru_onnx_symbol(const char *name, const char *input, size_t axis, maru_graph *graph,

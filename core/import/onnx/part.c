@@ -48,11 +48,10 @@ static bool read_port(const Maru__Onnx__ValueInfoProto *info, maru_onnx_port *ou
     out->has_rank = true;
     out->rank = (uint32_t)shape->n_dim;
     for (uint32_t i = 0; i < out->rank; i++) {
-        const Maru__Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
+        const onnx_dim *d = shape->dim[i];
         const bool is_value = d->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-        const bool is_name = d->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
         out->dims[i] = is_value && d->dim_value >= 0 ? d->dim_value : -1;
-        out->symbols[i] = is_name ? text_of(d->dim_param) : "";
+        out->symbols[i] = maru_onnx_dim_name(d);
     }
     return true;
 }

@@ -9,8 +9,6 @@
 
 #include "base/fail.h"
 
-typedef Maru__Onnx__TensorShapeProto__Dimension onnx_dim;
-
 /* What no symbol may hold becomes '_'. */
 static void make_symbol_name(const char *text, char *out, size_t room)
 {
@@ -29,6 +27,15 @@ static bool is_constant(const onnx_dim *dim)
 
 /* Exporters write 10^9 for "to the end", which then is the end. */
 #define LARGEST_DIM 1000000000
+
+/* "?" is nobody's name. */
+const char *maru_onnx_dim_name(const onnx_dim *dim)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const bool is_named = dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+                          dim->dim_param && strpbrk(dim->dim_param, letters) != NULL;
+    return is_named ? dim->dim_param : "";
+}
 
 /* A graph's own symbol keeps its bounds. */
 static bool has_symbol(const maru_graph *graph, const char *name)
@@ -54,15 +61,11 @@ maru_status maru_onnx_symbol(const char *name, const char *input, size_t axis, m
 
 static maru_status read_dim(const onnx_dim *dim, const char *input, size_t axis, maru_graph *graph, maru_dim *out)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     if (is_constant(dim)) {
         *out = dim->dim_value;
         return MARU_OK;
     }
-    // "?" is nobody's name.
-    const bool is_named = dim->value_case == MARU__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-                          dim->dim_param && strpbrk(dim->dim_param, letters) != NULL;
-    return maru_onnx_symbol(is_named ? dim->dim_param : "", input, axis, graph, out);
+    return maru_onnx_symbol(maru_onnx_dim_name(dim), input, axis, graph, out);
 }
 
 maru_status maru_onnx_input(const Maru__Onnx__ValueInfoProto *info, const maru_tensor *known, maru_graph *graph,
