@@ -265,7 +265,10 @@ static maru_status choose(onnx_node *n, maru_value condition, maru_value yes, ma
     const maru_value_record *a = maru_graph_get(n->import->graph, yes);
     const maru_value_record *b = maru_graph_get(n->import->graph, no);
     const maru_value inputs[3] = {condition, yes, no};
-    if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
+    bool is_alike = a->dtype == b->dtype && a->rank == b->rank;
+    for (uint32_t d = 0; is_alike && d < a->rank; d++)
+        is_alike = a->dims[d] == b->dims[d];
+    if (!is_alike)
         return maru_fail(MARU_INVALID_ARGUMENT, "If whose branches give other dtypes or dims, with a condition that is "
                          "computed in the run, is not supported");
     return onnx_add(n, "Where", inputs, 3, NULL, 0, out);
