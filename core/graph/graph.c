@@ -326,10 +326,7 @@ maru_status maru_graph_scalar(maru_graph *graph, maru_dtype dtype, double value,
     if (!info || info->kind == MARU_CLASS_BLOCK || info->kind == MARU_CLASS_STRING || info->block_elements != 1)
         return maru_fail(MARU_INVALID_ARGUMENT, "a scalar of dtype %s is not possible", maru_dtype_name(dtype));
     uint64_t bits = 0;
-    if (info->kind == MARU_CLASS_FLOAT)
-        maru_dtype_store_f64(dtype, &bits, 0, value);
-    else
-        maru_dtype_store_i64(dtype, &bits, 0, (int64_t)value);
+    maru_dtype_store_f64(dtype, &bits, 0, value);
     const uint64_t key[2] = {(uint64_t)dtype, bits};
     uint64_t found = 0;
     if (maru_map_get(&graph->scalars, key, sizeof key, &found)) {

@@ -117,7 +117,7 @@ typedef struct maru_constant_source {
 MARU_API MARU_NODISCARD maru_status maru_graph_constant(maru_graph *graph, const char *name, maru_dtype dtype,
                                                         const int64_t *dims, uint32_t rank,
                                                         const maru_constant_source *source, maru_value *out_value);
-/* A scalar of any plain dtype from a double (from an int64 for integer dtypes); equal ones are one value. */
+/* A scalar of any plain dtype: the nearest to the double, integers towards zero; equal ones are one value. */
 MARU_API MARU_NODISCARD maru_status maru_graph_scalar(maru_graph *graph, maru_dtype dtype, double value,
                                                       maru_value *out_value);
 /* An i64 vector whose elements are dims: the shape input of Reshape, Expand, ... */
