@@ -47,6 +47,7 @@ static const known table[] = {
     {"", "DeformConv", "dilations group kernel_shape offset_group pads strides"},
     {"", "Gemm", "alpha beta transA transB"},
     {"maru", "FusedConv", "auto_pad dilations group kernel_shape pads strides activation alpha beta"},
+    {"maru", "Random", "seed stream"},
     {"", "Reshape", "allowzero"},
     {"", "Transpose", "perm"},
     {"", "Concat", "axis"},

@@ -144,6 +144,7 @@ MARU_INFER(tf_idf_vectorizer);
 MARU_INFER(grid_sample);
 MARU_INFER(roi_align);
 MARU_INFER(non_max_suppression);
+MARU_INFER(random);
 /* infer_signal.c */
 MARU_INFER(dft);
 MARU_INFER(stft);

@@ -231,3 +231,30 @@ MARU_INFER(non_max_suppression)
     }
     return maru_expr_product(exprs, (const maru_dim[]){scores->dims[0], scores->dims[1], each}, 3, &out->dims[0]);
 }
+
+/* ---- Random ---- */
+
+MARU_INFER(random)
+{
+    const maru_infer_value *shape = &infer->inputs[0];
+    maru_infer_value *out = &infer->outputs[0];
+    const char *const names[] = {"seed", "stream"};
+    for (size_t i = 0; i < 2; i++) {
+        const int64_t word = maru_node_int(infer->node, names[i], 0);
+        if (word < 0 || word > UINT32_MAX)
+            return maru_infer_fail(infer, "%s is %lld: a number of 32 bits would fit", names[i], (long long)word);
+    }
+    if (!shape->elems || shape->rank != 1 || shape->n_elems > MARU_MAX_RANK)
+        return maru_infer_fail(infer, "the shape must be a vector of at most %d numbers that follow from constants and "
+                               "dims", MARU_MAX_RANK);
+    if (maru_infer_has(infer, 1) && (infer->inputs[1].dtype != MARU_I64 || infer->inputs[1].rank != 0))
+        return maru_infer_fail(infer, "the counter must be one i64");
+    *out = (maru_infer_value){.dtype = MARU_U32, .rank = shape->n_elems};
+    for (uint32_t d = 0; d < out->rank; d++) {
+        int64_t dim = 0;
+        out->dims[d] = shape->elems[d];
+        if (maru_expr_is_const(&infer->graph->exprs, shape->elems[d], &dim) && dim < 0)
+            return maru_infer_fail(infer, "dim %u is %lld", d, (long long)dim);
+    }
+    return MARU_OK;
+}

@@ -278,6 +278,15 @@ maru_status maru_graph_op(maru_graph *graph, const char *op, const maru_value *i
     return maru_graph_node(graph, op, inputs, n_inputs, attrs, n_attrs, out_value, 1);
 }
 
+bool maru_graph_has_op(const maru_graph *graph, const char *op)
+{
+    const maru_op_info *info = maru_op_find(op);
+    for (size_t i = 0; info && i < graph->nodes.count; i++)
+        if (graph->nodes.data[i].op == info)
+            return true;
+    return false;
+}
+
 size_t maru_graph_node_count(const maru_graph *graph)
 {
     return graph->nodes.count;

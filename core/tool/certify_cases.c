@@ -235,6 +235,10 @@ const certify_case certify_cases[] = {
     {"Trilu", NUMBERS " bool",
      "%1 = input \"x\" T[2, 5, 7]\n%2 = Trilu(%1)\noutput \"y\" %2\n%3 = const \"\" i64[] {-1}\n"
      "%4 = Trilu(%1, %3) {upper=0}\noutput \"z\" %4\n", 0, 1},
+    {"Random", "i64",
+     "%1 = const \"\" i64[2] {5, 37}\n%2 = input \"counter\" T[]\n%3 = maru.Random(%1, %2) {seed=7, stream=9}\n"
+     "output \"y\" %3\n%4 = const \"\" i64[] {5000000000}\n%5 = maru.Random(%1, %4) {seed=4294967295}\n"
+     "output \"z\" %5\n%6 = maru.Random(%1)\noutput \"w\" %6\n", 0, 0},
     {"NonZero", NUMBERS " bool", "%1 = input \"x\" T[3, 5]\n%2 = NonZero(%1)\noutput \"y\" %2\n", 0, 1},
     {"Resize", "f32 f16 bf16 f64",
      "%1 = input \"x\" T[1, 2, 4, 5]\n%2 = shape [1, 2, 7, 9]\n%3 = Resize(%1, _, _, %2) {mode=\"linear\"}\n"

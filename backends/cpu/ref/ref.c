@@ -101,7 +101,7 @@ static const cpu_ref_op *const families[] = {
     cpu_ref_elementwise, cpu_ref_activation, cpu_ref_reduce, cpu_ref_data,      cpu_ref_gather,
     cpu_ref_matmul,      cpu_ref_conv,       cpu_ref_norm,   cpu_ref_attention, cpu_ref_quant,
     cpu_ref_integer,     cpu_ref_recurrent,  cpu_ref_sample, cpu_ref_select,    cpu_ref_signal,
-    cpu_ref_unpool,
+    cpu_ref_unpool,      cpu_ref_random,
 };
 
 const cpu_ref_op *cpu_ref_find(const char *domain, const char *name)

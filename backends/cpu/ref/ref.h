@@ -110,6 +110,7 @@ extern const cpu_ref_op cpu_ref_norm[];
 extern const cpu_ref_op cpu_ref_attention[];
 extern const cpu_ref_op cpu_ref_quant[];
 extern const cpu_ref_op cpu_ref_integer[];
+extern const cpu_ref_op cpu_ref_random[];
 extern const cpu_ref_op cpu_ref_recurrent[];
 extern const cpu_ref_op cpu_ref_sample[];
 extern const cpu_ref_op cpu_ref_select[];

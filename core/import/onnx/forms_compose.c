@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/fail.h"
 #include "import/onnx/compose.h"
 
@@ -67,8 +68,8 @@ maru_status onnx_number(const onnx_node *n, size_t index, const char *what, doub
 {
     const maru_value_record *v = onnx_has(n, index) ? onnx_record(n, n->inputs[index]) : NULL;
     const void *data = v ? maru_graph_constant_data(n->import->graph, n->inputs[index]) : NULL;
-    int64_t elem = 0;
-    if (data) {
+    int64_t elem = 0, count = 0;
+    if (data && maru_dims_count(v->dims, v->rank, &count) == MARU_OK && count > 0) {
         const maru_tensor t = {.dtype = v->dtype, .data = (void *)(uintptr_t)data};
         *out = maru_tensor_get_f64(&t, 0);
         return MARU_OK;

@@ -156,29 +156,6 @@ static maru_status constant(onnx_node *n)
     return maru_graph_constant(graph, "", is_int ? MARU_I64 : MARU_F32, dims, is_list, &source, &n->outputs[0]);
 }
 
-/* All true, as large as x. */
-static maru_status mask_like(onnx_node *n, maru_value x, maru_value *out)
-{
-    const uint8_t one = 1;
-    const int64_t dims[] = {1};
-    const maru_constant_source source = {.data = &one, .bytes = 1};
-    maru_value shape = MARU_NO_VALUE;
-    maru_attribute value = {.name = "value", .kind = MARU_ATTR_TENSOR};
-    MARU_TRY(maru_graph_constant(n->import->graph, "", MARU_BOOL, dims, 1, &source, &value.tensor));
-    MARU_TRY(onnx_add(n, "Shape", &x, 1, NULL, 0, &shape));
-    return onnx_add(n, "ConstantOfShape", &shape, 1, &value, 1, out);
-}
-
-/* A network that is run, not trained, drops nothing. */
-static maru_status dropout(onnx_node *n)
-{
-    const void *training = onnx_has(n, 2) ? maru_graph_constant_data(n->import->graph, n->inputs[2]) : NULL;
-    if (onnx_has(n, 2) && (!training || *(const uint8_t *)training))
-        return maru_fail(MARU_UNSUPPORTED, "Dropout in training is not supported");
-    MARU_TRY(onnx_add(n, "Identity", n->inputs, 1, NULL, 0, &n->outputs[0]));
-    return n->n_outputs > 1 ? mask_like(n, n->inputs[0], &n->outputs[1]) : MARU_OK;
-}
-
 const onnx_form onnx_forms_data[] = {
     {"", "ReduceSum", 1, 12, axes_to_input},
     {"", "ReduceMax", 1, 17, axes_to_input},
@@ -202,6 +179,5 @@ const onnx_form onnx_forms_data[] = {
     {"", "Upsample", 9, 9, resize_10},
     {"", "Resize", 10, 10, resize_10},
     {"", "Constant", 1, INT16_MAX, constant},
-    {"", "Dropout", 1, INT16_MAX, dropout},
     {.op = NULL},
 };

@@ -69,15 +69,6 @@ static maru_status softmax(onnx_node *n)
     return onnx_add(n, "Reshape", y, 2, NULL, 0, &n->outputs[0]);
 }
 
-/* Attributes that have no meaning in inference are gone since 14; outputs beside the first are training's. */
-static maru_status batch_normalization(onnx_node *n)
-{
-    static const char *const without[] = {"spatial", "is_test", "consumed_inputs", NULL};
-    if (onnx_attr_int(n, "spatial", 1) != 1)
-        return maru_fail(MARU_UNSUPPORTED, "BatchNormalization with spatial=0 is not supported");
-    n->n_outputs = 1;
-    return onnx_add_as(n, "BatchNormalization", without, NULL, 0);
-}
 
 /* One scale and bias per group (18 to 20): repeated for each channel of it. */
 static maru_status spread_over_group(onnx_node *n, size_t index, int64_t groups, maru_dim channels)
@@ -186,7 +177,6 @@ const onnx_form onnx_forms_math[] = {
     {"", "Clip", 11, INT16_MAX, clip_scalars},
     {"", "Softmax", 1, 12, softmax},
     {"", "LogSoftmax", 1, 12, softmax},
-    {"", "BatchNormalization", 7, 13, batch_normalization},
     {"", "GroupNormalization", 18, 20, group_normalization},
     {"", "MeanVarianceNormalization", 9, INT16_MAX, mean_variance_normalization},
     {"", "LpNormalization", 1, INT16_MAX, lp_normalization},

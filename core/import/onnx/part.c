@@ -79,6 +79,23 @@ bool maru_onnx_output_at(const maru_onnx_file *file, size_t index, maru_onnx_por
     return index < g->n_output && read_port(g->output[index], out_port);
 }
 
+int64_t maru_onnx_opset(const maru_onnx_file *file, const char *domain)
+{
+    const onnx_import import = {.model = maru_onnx_file_model(file)};
+    const onnx_scope scope = {0};
+    return onnx_version(&import, &scope, onnx_domain(domain));
+}
+
+bool maru_onnx_has_op(const maru_onnx_file *file, const char *domain, const char *op)
+{
+    const onnx_graph *g = maru_onnx_file_model(file)->graph;
+    for (size_t i = 0; i < g->n_node; i++)
+        if (strcmp(text_of(g->node[i]->op_type), op) == 0 &&
+            strcmp(onnx_domain(g->node[i]->domain), onnx_domain(domain)) == 0)
+            return true;
+    return false;
+}
+
 /* ---- names ---- */
 
 static maru_status list_names(part_import *p, const onnx_graph *g)

@@ -179,6 +179,8 @@ MARU_API MARU_NODISCARD maru_status maru_graph_op(maru_graph *graph, const char 
                                                   size_t n_inputs, const maru_attribute *attrs, size_t n_attrs,
                                                   maru_value *out_value);
 MARU_API size_t maru_graph_node_count(const maru_graph *graph);
+/* Whether a node is of that operator: "Add", "maru.Random". */
+MARU_API bool maru_graph_has_op(const maru_graph *graph, const char *op);
 
 /* An operator of this build. */
 typedef struct maru_op_summary {

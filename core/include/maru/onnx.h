@@ -11,6 +11,7 @@
 #include <maru/tensor.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -58,6 +59,11 @@ typedef struct maru_onnx_file maru_onnx_file;
 MARU_API MARU_NODISCARD maru_status maru_onnx_open(const char *path, maru_onnx_file **out_file);
 /* Gives up the caller's hold. Constants that lie in the file keep it mapped. */
 MARU_API void maru_onnx_close(maru_onnx_file **file);
+
+/* Which opset of a domain ("" is ONNX's own) the model is written in; 0: it names none. */
+MARU_API int64_t maru_onnx_opset(const maru_onnx_file *file, const char *domain);
+/* Whether a node of the model's graph, not of its branches and functions, is of that operator. */
+MARU_API bool maru_onnx_has_op(const maru_onnx_file *file, const char *domain, const char *op);
 
 /* An input or output as the model declares it. Texts live as long as the file. */
 typedef struct maru_onnx_port {
