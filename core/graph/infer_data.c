@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/infer.h"
 
+#include <math.h>
 #include <string.h>
 
 static void same_as_input(maru_infer *infer)
@@ -778,6 +779,34 @@ static maru_status resize_by_scales(maru_infer *infer, const uint32_t *axes, siz
     return MARU_OK;
 }
 
+/* One scale for all axes: the smallest, or the largest, of those that the sizes ask for. */
+static maru_status resize_alike(maru_infer *infer, const uint32_t *axes, size_t n, const char *policy)
+{
+    const bool takes_smallest = strcmp(policy, "not_larger") == 0;
+    int64_t in[MARU_MAX_RANK] = {0};
+    double common = 0;
+    if (!takes_smallest && strcmp(policy, "not_smaller") != 0)
+        return maru_infer_fail(infer, "keep_aspect_ratio_policy '%s' is not known", policy);
+    for (size_t i = 0; i < n; i++) {
+        int64_t size = 0;
+        const maru_dim have = infer->outputs[0].dims[axes[i]];
+        if (!is_const(infer, infer->inputs[3].elems[i], &size) || !is_const(infer, have, &in[i]))
+            return maru_infer_fail(infer, "with keep_aspect_ratio_policy '%s' the sizes and the input's dims must be "
+                                   "known", policy);
+        if (in[i] < 1 || size < 1)
+            return maru_infer_fail(infer, "%lld elements cannot become %lld", (long long)in[i], (long long)size);
+        const double scale = (double)size / (double)in[i];
+        common = i == 0 || (takes_smallest ? scale < common : scale > common) ? scale : common;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double size = floor(common * (double)in[i] + 0.5);  // halves go up
+        if (!(size <= 0x1p62))
+            return maru_infer_fail(infer, "axis %u becomes too large", axes[i]);
+        infer->outputs[0].dims[axes[i]] = (int64_t)size;
+    }
+    return MARU_OK;
+}
+
 MARU_INFER(resize)
 {
     same_as_input(infer);
@@ -797,7 +826,7 @@ MARU_INFER(resize)
         return maru_infer_fail(infer, "sizes must be %zu known numbers", n);
     const char *policy = maru_node_string(infer->node, "keep_aspect_ratio_policy", "stretch");
     if (strcmp(policy, "stretch") != 0)
-        return maru_infer_fail(infer, "keep_aspect_ratio_policy '%s' is not supported", policy);
+        return resize_alike(infer, axes, n, policy);
     for (size_t i = 0; i < n; i++)
         infer->outputs[0].dims[axes[i]] = sizes->elems[i];
     return MARU_OK;

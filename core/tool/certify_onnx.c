@@ -282,7 +282,8 @@ static maru_status compare_outputs(maru_session *session, const maru_graph *grap
         maru_status status = maru_tensor_file_read(path, MARU_DTYPE_NONE, &want);
         if (status == MARU_OK)
             status = maru_session_get_output(session, name, &got);
-        if (status == MARU_OK && (want.is_strings || !is_alike(&got, &want.tensor, name, set->least, set->is_type_alone, out)))
+        if (status == MARU_OK &&
+            (want.is_strings || !is_alike(&got, &want.tensor, name, set->least, set->is_type_alone, out)))
             out->verdict = WRONG;
         maru_file_value_fini(&want);
         if (status != MARU_OK)
@@ -430,8 +431,8 @@ static void print_text(const onnx_tests *t, const size_t *counts)
         table_print(rows, stdout);
     table_destroy(&rows);
     printf("%s (%s): %zu of %zu tests passed, %zu wrong, %zu unsupported, %zu failed, %zu excluded",
-           t->report->info.id, t->report->info.name, counts[PASSED], t->n, counts[WRONG], counts[UNSUPPORTED], counts[FAILED],
-           counts[EXCLUDED]);
+           t->report->info.id, t->report->info.name, counts[PASSED], t->n, counts[WRONG], counts[UNSUPPORTED],
+           counts[FAILED], counts[EXCLUDED]);
     if (counts[UNEXPECTED])
         printf(", %zu passed though excluded", counts[UNEXPECTED]);
     putchar('\n');

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Maru authors
 # SPDX-License-Identifier: Apache-2.0
-"""Operators of com.microsoft against ONNX Runtime, which defines them, where that is installed."""
+"""Operators against ONNX Runtime, which defines those of com.microsoft, where that is installed."""
 import json
 import sys
 
@@ -13,25 +13,25 @@ try:
 except ImportError:
     onnxruntime = None
 
-KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
+KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 
 
 def close(got, want):
-    if want.dtype == np.float32:
+    if want.dtype.kind == "f":
         return np.allclose(got, want, rtol=2e-5, atol=2e-6)
     return np.abs(got.astype(np.int64) - want.astype(np.int64)).max() <= 1  # a step, where the quotient is halfway
 
 
-def compare(b, op, inputs, constants=(), outputs=("y",), **attributes):
+def compare(b, op, inputs, constants=(), outputs=("y",), domain="com.microsoft", version=17, **attributes):
     """`inputs` is a list of (name, array); None leaves one out. Those in `constants` become initialisers."""
     names = [name if array is not None else "" for name, array in inputs]
     given = [(name, array) for name, array in inputs if array is not None]
     tensors = [o.tensor(name, KINDS[str(array.dtype)], array.shape, raw=array.tobytes())
                for name, array in given if name in constants]
     values = [o.value(name, KINDS[str(array.dtype)], array.shape) for name, array in given if name not in constants]
-    node = o.node(op, names, list(outputs), domain="com.microsoft", **attributes)
+    node = o.node(op, names, list(outputs), domain=domain, **attributes)
     body = o.graph([node], values, [o.data(1, name) for name in outputs if name], tensors)
-    model = o.model(body, 17, domains=["com.microsoft"])
+    model = o.model(body, version, domains=[domain] if domain else [])
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model, options)
@@ -56,11 +56,23 @@ def floats(rng, *dims):
     return rng.standard_normal(dims).astype(np.float32)
 
 
+def test_resize(b, rng):
+    x = floats(rng, 1, 2, 6, 9)
+    for policy in ("not_larger", "not_smaller"):
+        for sizes in ([4, 7], [13, 11], [5, 20]):
+            for more in (dict(mode="linear"), dict(mode="linear", antialias=1), dict(mode="cubic", antialias=1),
+                         dict(mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric")):
+                inputs = [("x", x), ("", None), ("", None), ("sizes", np.array(sizes, np.int64))]
+                compare(b, "Resize", inputs, ["sizes"], domain="", version=19, axes=[2, 3],
+                        keep_aspect_ratio_policy=policy, **more)
+
+
 def test(b):
     if onnxruntime is None:
         print("onnxruntime is not installed: com.microsoft's operators are not compared with it")
         sys.exit(SKIP)
     rng = np.random.default_rng(7)
+    test_resize(b, rng)
     x, skip, row = floats(rng, 2, 3, 8), floats(rng, 2, 3, 8), floats(rng, 8)
     compare(b, "Gelu", [("x", x)])
     compare(b, "BiasGelu", [("x", x), ("b", row)], ["b"])
