@@ -55,6 +55,10 @@ def attribute(name, value):
         return out + varint(2 << 3 | 5) + struct.pack("<f", value) + number(20, 1)
     if isinstance(value, str):
         return out + data(4, value) + number(20, 3)
+    if isinstance(value, list) and value and isinstance(value[0], float):
+        return out + b"".join(varint(7 << 3 | 5) + struct.pack("<f", v) for v in value) + number(20, 6)
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return out + each(9, value) + number(20, 8)
     if isinstance(value, list):
         return out + b"".join(number(8, v) for v in value) + number(20, 7)
     kind, payload = value
@@ -90,5 +94,5 @@ def function(name, domain, inputs, outputs, nodes, attributes=(), version=21):
 
 
 def model(body, version=21, functions=(), domains=()):
-    imports = [opset(version)] + [opset(1, domain) for domain in domains]
+    imports = [opset(version)] + [opset(*reversed(d)) if isinstance(d, tuple) else opset(1, d) for d in domains]
     return number(1, 8) + data(7, body) + each(8, imports) + each(25, functions)

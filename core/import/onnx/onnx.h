@@ -142,8 +142,10 @@ extern const onnx_form onnx_forms_data[];
 extern const onnx_form onnx_forms_einsum[];
 extern const onnx_form onnx_forms_math[];
 extern const onnx_form onnx_forms_contrib[];
+extern const onnx_form onnx_forms_ml[];
 extern const onnx_form onnx_forms_norm[];
 extern const onnx_form onnx_forms_random[];
 extern const onnx_form onnx_forms_table[];
+extern const onnx_form onnx_forms_tree[];
 
 #endif
