@@ -17,6 +17,18 @@ def net(nodes, tensors=(), sparse=(), version=21, **more):
     return o.model(o.graph(nodes, [X], [o.value("y")], tensors, sparse), version, **more)
 
 
+def table(*values):
+    return ("tensor", o.tensor("t", o.FLOAT, [len(values)], values))
+
+
+TREE = dict(nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[1, 0, 0], nodes_values=[0.5, 0.0, 0.0],
+            nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0])
+
+
+def ml(op, version, **more):
+    return net([o.node(op, ["x"], ["y"], domain="ai.onnx.ml", **more)], domains=[("ai.onnx.ml", version)])
+
+
 def main():
     relu, add = o.node("Relu", ["x"], ["y"]), o.node("Add", ["x", "w"], ["y"], name="sum")
     branch = o.graph([o.node("Neg", ["x"], ["a"])], [], [o.value("a")])
@@ -37,6 +49,19 @@ def main():
         "old": net([o.node("Flatten", ["x"], ["f"], axis=0), o.node("Softmax", ["f"], ["g"], axis=0),
                     o.node("Pad", ["g"], ["y"], pads=[0, 1, 0, 0], value=9.0)], version=9),
         "constant": net([o.node("Constant", [], ["w"], value=("tensor", W)), add]),
+        "tree": ml("TreeEnsembleClassifier", 3, classlabels_int64s=[4, 7], class_treeids=[0, 0], class_nodeids=[1, 2],
+                   class_ids=[0, 1], class_weights=[1.0, 0.5], post_transform="LOGISTIC", **TREE),
+        "forest": ml("TreeEnsembleRegressor", 3, target_treeids=[0, 0], target_nodeids=[1, 2], target_ids=[0, 1], n_targets=2,
+                     target_weights=[1.0, 0.5], aggregate_function="MIN", base_values=[0.5], **TREE),
+        "sets": ml("TreeEnsemble", 5, nodes_modes=("tensor", o.tensor("m", 2, [2], [6, 0])), nodes_splits=table(0, 2),
+                   membership_values=table(1, 2, float("nan")), nodes_featureids=[0, 1], nodes_truenodeids=[1, 0],
+                   nodes_falsenodeids=[1, 1], nodes_trueleafs=[0, 1], nodes_falseleafs=[1, 1], tree_roots=[0],
+                   leaf_targetids=[0, 0], leaf_weights=table(3, 4)),
+        "labels": ml("LabelEncoder", 4, keys_tensor=table(1, 2), values_int64s=[5, 6], default_int64=-1),
+        "linear": ml("LinearClassifier", 1, coefficients=[1.0] * 8, intercepts=[1.0, 2.0], classlabels_ints=[3, 4]),
+        "random": net([o.node("RandomNormalLike", ["x"], ["r"], seed=2.5), o.node("Dropout", ["r", "", "t"], ["y", "m"])],
+                      [o.tensor("t", o.BOOL, [], [1])]),
+        "batch": net([o.node("BatchNormalization", ["x", "w", "w", "w", "w"], ["y", "m", "v"], training_mode=1)], [W]),
         "unknown": net([o.node("Frob", ["x"], ["y"], mode="a", size=2.5)]),
     }
     folder = HERE / "corpus" / "onnx"
