@@ -370,7 +370,7 @@ static void try_test(const certify_report *r, double least, test *out)
 
 static const char *reason_to_exclude(const test *t)
 {
-    certify_facts facts = {NULL};
+    certify_facts facts = {.model = NULL};
     maru_onnx_file *file = NULL;
     maru_file_value input = {0};
     char path[MAX_PATH];

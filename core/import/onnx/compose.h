@@ -18,6 +18,11 @@ MARU_NODISCARD maru_status onnx_reshape(onnx_node *n, maru_value x, const maru_d
                                         maru_value *out);
 MARU_NODISCARD maru_status onnx_unsqueeze(onnx_node *n, maru_value x, int64_t axis, maru_value *out);
 MARU_NODISCARD maru_status onnx_cast(onnx_node *n, maru_value x, maru_dtype dtype, maru_value *out);
+/* 0, 1, 2, ... as an i64 vector. */
+MARU_NODISCARD maru_status onnx_count_up(onnx_node *n, maru_dim count, maru_value *out);
+/* Elements [start, end) of an axis. */
+MARU_NODISCARD maru_status onnx_cut(onnx_node *n, maru_value x, int64_t axis, int64_t start, int64_t end,
+                                    maru_value *out);
 /* Valid until the next value is added. */
 const maru_value_record *onnx_record(const onnx_node *n, maru_value value);
 /* The one element of an input, or INVALID_ARGUMENT: it is not known when the model is loaded. */

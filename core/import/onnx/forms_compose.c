@@ -91,8 +91,7 @@ maru_status onnx_axis(const onnx_node *n, maru_value x, int64_t axis, int64_t *o
                      (long long)rank);
 }
 
-/* 0, 1, 2, ... as an i64 vector. */
-static maru_status count_up(onnx_node *n, maru_dim count, maru_value *out)
+maru_status onnx_count_up(onnx_node *n, maru_dim count, maru_value *out)
 {
     const int64_t one = 1;
     maru_attribute value = {.name = "value", .kind = MARU_ATTR_TENSOR};
@@ -104,6 +103,15 @@ static maru_status count_up(onnx_node *n, maru_dim count, maru_value *out)
     MARU_TRY(onnx_add(n, "ConstantOfShape", &shape, 1, &value, 1, &sum[0]));
     MARU_TRY(maru_graph_scalar(n->import->graph, MARU_I64, 0, &sum[1]));
     return onnx_add(n, "CumSum", sum, 2, &exclusive, 1, out);
+}
+
+maru_status onnx_cut(onnx_node *n, maru_value x, int64_t axis, int64_t start, int64_t end, maru_value *out)
+{
+    maru_value cut[4] = {x, MARU_NO_VALUE, MARU_NO_VALUE, MARU_NO_VALUE};
+    MARU_TRY(onnx_ints(n, &start, 1, &cut[1]));
+    MARU_TRY(onnx_ints(n, &end, 1, &cut[2]));
+    MARU_TRY(onnx_ints(n, &axis, 1, &cut[3]));
+    return onnx_add(n, "Slice", cut, 4, NULL, 0, out);
 }
 
 /* ---- elementwise ---- */
@@ -136,7 +144,7 @@ static maru_status hardmax_along(onnx_node *n, maru_value x, int64_t axis, maru_
     maru_value largest = MARU_NO_VALUE, positions = MARU_NO_VALUE;
     for (uint32_t d = 0; d < v->rank; d++)
         column[d] = (int64_t)d == axis ? v->dims[d] : 1;
-    MARU_TRY(count_up(n, v->dims[axis], &positions));
+    MARU_TRY(onnx_count_up(n, v->dims[axis], &positions));
     MARU_TRY(onnx_reshape(n, positions, column, onnx_record(n, x)->rank, &positions));
     MARU_TRY(onnx_add(n, "ArgMax", &x, 1, &along, 1, &largest));
     MARU_TRY(onnx_op2(n, "Equal", largest, positions, &largest));
@@ -171,8 +179,8 @@ static maru_status eye_like(onnx_node *n)
     const maru_dim dims[] = {v->dims[0], v->dims[1]};
     const maru_dtype dtype = (maru_dtype)onnx_attr_int(n, "dtype", v->dtype);
     maru_value rows = MARU_NO_VALUE, columns = MARU_NO_VALUE;
-    MARU_TRY(count_up(n, dims[0], &rows));
-    MARU_TRY(count_up(n, dims[1], &columns));
+    MARU_TRY(onnx_count_up(n, dims[0], &rows));
+    MARU_TRY(onnx_count_up(n, dims[1], &columns));
     MARU_TRY(onnx_op_number(n, "Add", rows, (double)onnx_attr_int(n, "k", 0), &rows));
     MARU_TRY(onnx_unsqueeze(n, rows, 1, &rows));
     MARU_TRY(onnx_op2(n, "Equal", rows, columns, &rows));

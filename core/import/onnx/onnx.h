@@ -137,6 +137,7 @@ typedef struct onnx_form {
 const onnx_form *onnx_form_find(const char *domain, const char *op, int64_t version);
 
 /* forms_*.c; each table ends with a row without an op. */
+extern const onnx_form onnx_forms_attention[];
 extern const onnx_form onnx_forms_compose[];
 extern const onnx_form onnx_forms_data[];
 extern const onnx_form onnx_forms_einsum[];
@@ -144,6 +145,7 @@ extern const onnx_form onnx_forms_math[];
 extern const onnx_form onnx_forms_contrib[];
 extern const onnx_form onnx_forms_ml[];
 extern const onnx_form onnx_forms_norm[];
+extern const onnx_form onnx_forms_quant[];
 extern const onnx_form onnx_forms_random[];
 extern const onnx_form onnx_forms_table[];
 extern const onnx_form onnx_forms_tree[];
