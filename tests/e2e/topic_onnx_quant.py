@@ -104,6 +104,17 @@ def test_linear(b, rng):
     compare(b, "QAttention", attention, fixed, num_heads=3, unidirectional=1)
 
 
+def test_one_scale(b, rng):
+    """Quantisers write scales of one element as vectors, for tensors of any rank."""
+    for kind in (np.uint8, np.int8):
+        s, z = ("s", np.array([0.05], np.float32)), ("z", np.array([3], kind))
+        for x in (floats(rng, 5), floats(rng, 2, 3, 4)):
+            compare(b, "QuantizeLinear", [("x", x), s, z], ["s", "z"], domain="")
+            q = rng.integers(0, 100, x.shape).astype(kind)
+            compare(b, "DequantizeLinear", [("x", q), s, z], ["s", "z"], domain="")
+            compare(b, "DequantizeLinear", [("x", q), s], ["s"], domain="")
+
+
 def test_wrong(b):
     bytes_of = [o.tensor("w", 2, [2, 1, 8], raw=bytes(16)), o.tensor("s", o.FLOAT, [2, 1], [1, 1])]
     right = dict(K=16, N=2, bits=4, block_size=16)
@@ -127,3 +138,4 @@ def test(b):
     test_groups_of_rows(b, rng)
     test_lstm(b, rng)
     test_linear(b, rng)
+    test_one_scale(b, rng)

@@ -4,7 +4,8 @@
 /*
  * Operators of com.microsoft on weights of few bits, and those that quantise
  * on the way: MatMulNBits, DynamicQuantizeLSTM, QGemm and what stands beside
- * them. Source: ONNX Runtime's docs/ContribOperators.md.
+ * them. Source: ONNX Runtime's docs/ContribOperators.md. And scales that ONNX's
+ * own operators take from quantisers.
  */
 
 #include "import/onnx/compose.h"
@@ -25,7 +26,7 @@ static maru_status need_inputs(const onnx_node *n, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!onnx_has(n, i))
-            return maru_fail(MARU_DATA_LOSS, "com.microsoft.%s: input %zu is missing", n->op, i);
+            return maru_fail(MARU_DATA_LOSS, "%s: input %zu is missing", n->op, i);
     return MARU_OK;
 }
 
@@ -306,6 +307,21 @@ static maru_status q_gemm(onnx_node *n)
     return onnx_has(n, 7) ? quantise(n, n->outputs[0], 7, 8) : MARU_OK;
 }
 
+/* ---- ONNX's own ---- */
+
+/* A scale of one element in a vector is for the whole tensor, whatever the axis is. */
+static maru_status one_scale(onnx_node *n)
+{
+    MARU_TRY(need_inputs(n, 2));
+    const maru_value_record *scale = onnx_record(n, n->inputs[1]);
+    if (scale->rank != 1 || scale->dims[0] != 1 || onnx_attr_int(n, "block_size", 0))
+        return onnx_add_newest(n);
+    for (size_t i = 1; i < 3 && i < n->n_inputs; i++)
+        if (onnx_has(n, i) && onnx_record(n, n->inputs[i])->rank == 1)
+            MARU_TRY(onnx_op1(n, "Squeeze", n->inputs[i], &n->inputs[i]));
+    return onnx_add_newest(n);
+}
+
 #define ROW(op_name, fn) {"com.microsoft", op_name, 1, INT16_MAX, fn}
 
 const onnx_form onnx_forms_quant[] = {
@@ -314,5 +330,7 @@ const onnx_form onnx_forms_quant[] = {
     ROW("QLinearAveragePool", qlinear_average_pool),
     ROW("QLinearWhere", qlinear_where),
     ROW("QGemm", q_gemm),
+    {"", "DequantizeLinear", 10, INT16_MAX, one_scale},
+    {"", "QuantizeLinear", 10, INT16_MAX, one_scale},
     {.op = NULL},
 };
