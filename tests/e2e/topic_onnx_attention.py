@@ -119,6 +119,32 @@ def test_rotary(b, rng):
     compare(b, "RotaryEmbedding", [flat, at[1], cos, sin], ["c", "s"], scale=2.0)
 
 
+def test_flex(b):
+    """Scores and probabilities go through graphs: scores of nothing give the mean, doubled by the other graph."""
+    def mod(op, name, dims, values, names=("s", "r")):
+        graph = o.graph([o.node(op, [names[0], name], [names[1]])], [o.value(names[0])], [o.value(names[1])],
+                        [o.tensor(name, o.FLOAT, dims, values)])
+        return ("graph", graph)
+    inputs = [o.value(name, o.FLOAT, dims) for name, dims in (("q", [1, 2, 2, 2]), ("k", [1, 1, 3, 2]), ("v", [1, 1, 3, 2]))]
+    words = ["--input", "q=[[[[1, 2], [3, 4]], [[5, 6], [7, 8]]]]", "--input", "k=[[[[1, 0], [0, 1], [1, 1]]]]",
+             "--input", "v=[[[[3, 0], [6, 3], [0, 9]]]]", "--json"]
+
+    def write(**more):
+        node = o.node("FlexAttention", ["q", "k", "v"], ["y"], domain="ai.onnx.preview", **more)
+        b.path("m.onnx").write_bytes(o.model(o.graph([node], inputs, [o.value("y")]), 26, domains=["ai.onnx.preview"]))
+    write(score_mod=mod("Mul", "z", [], [0]), prob_mod=mod("Mul", "z", [], [2]))
+    got = b.json("run", "m.onnx", *words)["y"]
+    b.check(got["dims"] == [1, 2, 2, 2] and all(abs(x - y) < 1e-5 for x, y in zip(got["data"], [6, 8] * 4)), f"flex: {got}")
+    for more, text in ((dict(score_mod=3), "no graph"), (dict(softmax_precision=7), "no float"),
+                       (dict(score_mod=mod("Equal", "z", [], [0])), "changes the dtype"),
+                       (dict(score_mod=mod("Mul", "z", [1, 1, 1, 1, 1], [0])), "changes the dtype"),
+                       (dict(score_mod=("graph", o.graph([], [], [o.value("r")]))), "1 and 1 are needed"),
+                       (dict(score_mod=("graph", o.graph([], [o.value("s")], []))), "1 and 1 are needed"),
+                       (dict(prob_mod=mod("Mul", "z", [], [0], ("s", "s"))), "made twice")):
+        write(**more)
+        b.bad(INPUT, text, "plan", "m.onnx")
+
+
 def test_wrong(b):
     def bad(code, text, op, inputs, outputs=("y",), **more):
         node = o.node(op, [name for name, _ in inputs], list(outputs), domain="com.microsoft", **more)
@@ -139,6 +165,7 @@ def test_wrong(b):
 
 
 def test(b):
+    test_flex(b)
     test_wrong(b)
     if onnxruntime is None:
         print("onnxruntime is not installed: com.microsoft's attention is not compared with it")

@@ -29,7 +29,17 @@ def ml(op, version, **more):
     return net([o.node(op, ["x"], ["y"], domain="ai.onnx.ml", **more)], domains=[("ai.onnx.ml", version)])
 
 
+def wide(op, dims, domain="com.microsoft", version=17, **more):
+    names = [f"x{i}" for i in range(len(dims))]
+    kinds = [6 if op[0] != "F" and len(d) < 2 and i > 3 or d == [2, 5] else 7 if op[0] == "R" and i == 1 else o.FLOAT
+             for i, d in enumerate(dims)]
+    values = [o.value(name, kind, d) for name, kind, d in zip(names, kinds, dims)]
+    return o.model(o.graph([o.node(op, names, ["y"], domain=domain, **more)], values, [o.value("y")]), version,
+                   domains=[domain])
+
+
 def main():
+    mod = o.graph([o.node("Neg", ["s"], ["r"])], [o.value("s")], [o.value("r")])
     relu, add = o.node("Relu", ["x"], ["y"]), o.node("Add", ["x", "w"], ["y"], name="sum")
     branch = o.graph([o.node("Neg", ["x"], ["a"])], [], [o.value("a")])
     body = o.function("F", "own", ["a"], ["c"], [o.node("ReduceSum", ["a"], ["c"], keepdims=("ref", "k"))], ["k"])
@@ -62,6 +72,16 @@ def main():
         "random": net([o.node("RandomNormalLike", ["x"], ["r"], seed=2.5), o.node("Dropout", ["r", "", "t"], ["y", "m"])],
                       [o.tensor("t", o.BOOL, [], [1])]),
         "batch": net([o.node("BatchNormalization", ["x", "w", "w", "w", "w"], ["y", "m", "v"], training_mode=1)], [W]),
+        "flex": wide("FlexAttention", [[1, 2, 3, 4]] * 3, domain="ai.onnx.preview", version=26, score_mod=("graph", mod)),
+        "heads": wide("MultiHeadAttention", [[2, 3, 8], [2, 5, 8], [2, 5, 8], [24], [2, 5]], num_heads=2, unidirectional=1),
+        "attention": wide("Attention", [[2, 3, 4], [4, 12], [12], [2, 3], [2, 2, 2, 5, 2]], num_heads=2),
+        "group": wide("GroupQueryAttention", [[1, 2, 16], [1, 2, 8], [1, 2, 8], [1, 1, 3, 8], [1, 1, 3, 8], [1], [], [9, 4],
+                                              [9, 4]], num_heads=2, kv_num_heads=1, do_rotary=1),
+        "rotary": wide("RotaryEmbedding", [[2, 3, 8], [2, 3], [9, 2], [9, 2]], num_heads=2, rotary_embedding_dim=4),
+        "bits": net([o.node("MatMulNBits", ["x", "q", "s", "z"], ["y"], domain="com.microsoft", K=4, N=2, bits=4,
+                            block_size=16)],
+                    [o.tensor("q", 2, [2, 1, 8], raw=bytes(range(16))), o.tensor("s", o.FLOAT, [2], [1, 2]),
+                     o.tensor("z", 2, [2], raw=b"12")], domains=["com.microsoft"]),
         "unknown": net([o.node("Frob", ["x"], ["y"], mode="a", size=2.5)]),
     }
     folder = HERE / "corpus" / "onnx"

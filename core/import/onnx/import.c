@@ -231,15 +231,33 @@ static maru_status add_function(onnx_node *n, const onnx_function *f)
     return status == MARU_OK ? MARU_OK : maru_fail_within(status, "in function '%s'", text_of(f->name));
 }
 
-static maru_status run_branch(onnx_node *n, const onnx_graph *g, onnx_scope *body)
+static maru_status run_in(onnx_node *n, const onnx_graph *g, onnx_scope *body, const maru_value *inputs,
+                          size_t n_inputs, maru_value *outputs, size_t n_outputs)
 {
+    if (g->n_output < n_outputs || g->n_input < n_inputs)
+        return maru_fail(MARU_DATA_LOSS, "its graph takes %zu inputs and gives %zu outputs, %zu and %zu are needed",
+                         g->n_input, g->n_output, n_inputs, n_outputs);
     MARU_TRY(onnx_list_initializers(body, g));
+    for (size_t i = 0; i < n_inputs; i++)
+        MARU_TRY(onnx_define(body, text_of(g->input[i]->name), inputs[i]));
     MARU_TRY(onnx_add_nodes(n->import, body, g->node, g->n_node));
-    if (g->n_output < n->n_outputs)
-        return maru_fail(MARU_DATA_LOSS, "its branch gives %zu outputs, %zu are read", g->n_output, n->n_outputs);
-    for (size_t i = 0; i < n->n_outputs; i++)
-        MARU_TRY(onnx_look_up(n->import, body, g->output[i]->name, &n->outputs[i]));
+    for (size_t i = 0; i < n_outputs; i++)
+        MARU_TRY(onnx_look_up(n->import, body, g->output[i]->name, &outputs[i]));
     return MARU_OK;
+}
+
+maru_status onnx_run_graph(onnx_node *n, const onnx_graph *g, const maru_value *inputs, size_t n_inputs,
+                           maru_value *outputs, size_t n_outputs)
+{
+    onnx_scope body = *n->scope;
+    body.values = body.initializers = (maru_map){0};
+    body.parent = n->scope;
+    body.depth++;
+    if (body.depth > ONNX_MAX_BODY_DEPTH)
+        return maru_fail(MARU_UNSUPPORTED, "branches are more than %d deep", ONNX_MAX_BODY_DEPTH);
+    const maru_status status = run_in(n, g, &body, inputs, n_inputs, outputs, n_outputs);
+    onnx_scope_fini(&body);
+    return status;
 }
 
 /* Gives n->outputs what the branch gives. */
@@ -248,15 +266,7 @@ static maru_status add_branch(onnx_node *n, const char *which)
     const onnx_attr *branch = onnx_attr_find(n, which);
     if (!branch || !branch->g)
         return maru_fail(MARU_DATA_LOSS, "it has no %s", which);
-    onnx_scope body = *n->scope;
-    body.values = body.initializers = (maru_map){0};
-    body.parent = n->scope;
-    body.depth++;
-    if (body.depth > ONNX_MAX_BODY_DEPTH)
-        return maru_fail(MARU_UNSUPPORTED, "branches are more than %d deep", ONNX_MAX_BODY_DEPTH);
-    const maru_status status = run_branch(n, branch->g, &body);
-    onnx_scope_fini(&body);
-    return status;
+    return onnx_run_graph(n, branch->g, NULL, 0, n->outputs, n->n_outputs);
 }
 
 /* One of two values by a condition of the run; they must be of one dtype and dims. */

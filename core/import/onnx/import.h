@@ -35,6 +35,9 @@ MARU_NODISCARD maru_status onnx_define(onnx_scope *scope, const char *name, maru
 MARU_NODISCARD maru_status onnx_look_up(onnx_import *import, onnx_scope *scope, const char *name, maru_value *out);
 MARU_NODISCARD maru_status onnx_add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_proto *const *nodes,
                                           size_t count);
+/* A graph of an attribute, with values for its first inputs: it sees the names around the node. */
+MARU_NODISCARD maru_status onnx_run_graph(onnx_node *n, const onnx_graph *g, const maru_value *inputs, size_t n_inputs,
+                                          maru_value *outputs, size_t n_outputs);
 void onnx_scope_fini(onnx_scope *scope);
 
 /* known.c. UNSUPPORTED lists every operator of these nodes that is not known. */

@@ -141,6 +141,7 @@ extern const onnx_form onnx_forms_attention[];
 extern const onnx_form onnx_forms_compose[];
 extern const onnx_form onnx_forms_data[];
 extern const onnx_form onnx_forms_einsum[];
+extern const onnx_form onnx_forms_flex[];
 extern const onnx_form onnx_forms_math[];
 extern const onnx_form onnx_forms_contrib[];
 extern const onnx_form onnx_forms_ml[];
