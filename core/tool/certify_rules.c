@@ -5,17 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { OLDEST_OPSET = 7 };
-
 static bool is_training(const certify_facts *f)
 {
     return f->model && maru_onnx_opset(f->model, "ai.onnx.preview.training") > 0;
-}
-
-static bool is_too_old(const certify_facts *f)
-{
-    const int64_t opset = f->model ? maru_onnx_opset(f->model, "") : 0;
-    return opset > 0 && opset < OLDEST_OPSET;
 }
 
 /* The formats that ONNX's tests have and stb_image has not, by their first bytes. */
@@ -46,7 +38,6 @@ static const struct rule {
     const char *reason;
 } rules[] = {
     {CERTIFY_EXCLUDED, is_training, "it trains, by an operator of a preview domain"},
-    {CERTIFY_EXCLUDED, is_too_old, "its opset is older than 7"},
     {CERTIFY_EXCLUDED, is_unread_image, "its image is JPEG 2000, TIFF or WebP, which stb_image does not read"},
     {CERTIFY_TYPE_ALONE, is_random, "ONNX does not say which random numbers are drawn"},
 };

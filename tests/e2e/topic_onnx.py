@@ -270,7 +270,7 @@ def test_broken(b):
     for _ in range(200):
         deep = o.graph([o.node("If", ["c"], ["y"], then_branch=("graph", deep))], [], [])
     broken(b, INPUT, "deep", o.model(deep))
-    broken(b, UNSUPPORTED, "opset 6", simple(relu, version=6))
+    broken(b, UNSUPPORTED, "opset -1", simple(relu, version=-1))
     broken(b, UNSUPPORTED, "opset 99", simple(relu, version=99))
     unknown = [o.node("Frob", ["x"], ["a"]), o.node("Frob", ["a"], ["b"]), o.node("Bar", ["b"], ["y"], domain="x.y")]
     broken(b, UNSUPPORTED, "Frob (opset 21, 2 nodes), x.y.Bar", simple(unknown, domains=["x.y"]))

@@ -55,6 +55,8 @@ static double original(const resize *r, uint32_t d, int64_t x)
     }
     if (is(r->coordinates, "pytorch_half_pixel") && wanted == 1)
         return -0.5;
+    if (is(r->coordinates, "tf_half_pixel_for_nn"))
+        return (at + 0.5) / a->scale;
     double half = (at + 0.5) / a->scale - 0.5;
     if (is(r->coordinates, "half_pixel_symmetric"))
         return length / 2 * (1 - (double)r->out->dims[d] / wanted) + half;

@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const onnx_form *const tables[] = {
-    onnx_forms_attention, onnx_forms_compose, onnx_forms_contrib, onnx_forms_data,  onnx_forms_einsum,
-    onnx_forms_flex,      onnx_forms_math,    onnx_forms_ml,      onnx_forms_norm,  onnx_forms_quant,
-    onnx_forms_random,    onnx_forms_table,   onnx_forms_tree,    NULL,
+    onnx_forms_old,  onnx_forms_attention, onnx_forms_compose, onnx_forms_contrib, onnx_forms_data,
+    onnx_forms_flex, onnx_forms_einsum,    onnx_forms_math,    onnx_forms_ml,      onnx_forms_norm,
+    onnx_forms_quant, onnx_forms_random,   onnx_forms_table,   onnx_forms_tree,    NULL,
 };
 
 const onnx_form *onnx_form_find(const char *domain, const char *op, int64_t version)

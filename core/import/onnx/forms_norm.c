@@ -144,7 +144,17 @@ static maru_status batch_normalization_7(onnx_node *n)
     return onnx_add_as(n, "BatchNormalization", without, NULL, 0);
 }
 
+/* Before 7 an attribute says whether it is in training. */
+static maru_status batch_normalization_1(onnx_node *n)
+{
+    if (onnx_attr_int(n, "is_test", 0) == 0)
+        return train(n);
+    n->n_outputs = 1;
+    return batch_normalization_7(n);
+}
+
 const onnx_form onnx_forms_norm[] = {
+    {"", "BatchNormalization", 1, 6, batch_normalization_1},
     {"", "BatchNormalization", 7, 13, batch_normalization_7},
     {"", "BatchNormalization", 14, INT16_MAX, batch_normalization},
     {.op = NULL},

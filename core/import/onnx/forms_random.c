@@ -315,6 +315,18 @@ static maru_status drop(onnx_node *n, maru_value *out)
     return onnx_op3(n, "Where", out[1], out[0], zero, &out[0]);
 }
 
+/* Before 7 an attribute says whether it drops. */
+static maru_status dropout_1(onnx_node *n)
+{
+    MARU_TRY(need_inputs(n, 1));
+    if (onnx_attr_int(n, "is_test", 0))
+        return drop_nothing(n);
+    n->n_inputs = 2;
+    MARU_TRY(maru_graph_scalar(n->import->graph, MARU_F32, onnx_attr_float(n, "ratio", 0.5), &n->inputs[1]));
+    MARU_TRY(drop(n, n->outputs));
+    return onnx_cast(n, n->outputs[1], onnx_record(n, n->inputs[0])->dtype, &n->outputs[1]);
+}
+
 /* Since 12 an input says whether it drops; it may be computed in the run. */
 static maru_status dropout(onnx_node *n)
 {
@@ -346,6 +358,7 @@ const onnx_form onnx_forms_random[] = {
     {"", "RandomNormalLike", 1, INT16_MAX, random_like},
     {"", "Bernoulli", 15, INT16_MAX, bernoulli},
     {"", "Multinomial", 7, INT16_MAX, multinomial},
-    {"", "Dropout", 1, INT16_MAX, dropout},
+    {"", "Dropout", 1, 6, dropout_1},
+    {"", "Dropout", 7, INT16_MAX, dropout},
     {.op = NULL},
 };

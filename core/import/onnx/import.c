@@ -34,6 +34,8 @@ int64_t onnx_version(const onnx_import *import, const onnx_scope *scope, const c
     const int64_t own = scope->function ? version_in(scope->function->opset_import, scope->function->n_opset_import,
                                                      domain)
                                         : 0;
+    if (import->model->n_opset_import == 0 && !*domain)
+        return 1;  // before version 3 of the IR nothing was said
     return own ? own : version_in(import->model->opset_import, import->model->n_opset_import, domain);
 }
 
@@ -41,7 +43,7 @@ maru_status onnx_check_opset(const onnx_import *import)
 {
     const onnx_model *m = import->model;
     const int64_t version = version_in(m->opset_import, m->n_opset_import, "");
-    if (version == 0 && m->n_opset_import == 0)
+    if (version == 0 && m->n_opset_import == 0 && m->ir_version >= 3)
         return maru_fail(MARU_DATA_LOSS, "it names no opset");
     if (version && (version < ONNX_OLDEST_OPSET || version > MARU_OPSET_ONNX))
         return maru_fail(MARU_UNSUPPORTED, "opset %" PRId64 " is not supported: %d to %d are", version,
@@ -153,6 +155,8 @@ static maru_status take_attr(onnx_node *n, const onnx_scope *scope, const onnx_a
     const onnx_attr *found = resolve_attr(scope, attr);
     if (!found)
         return MARU_OK;  // neither given nor with a default: left out
+    if (!*n->domain && n->version < 6 && strcmp(text_of(attr->name), "consumed_inputs") == 0)
+        return MARU_OK;  // a hint about memory
     if (n->n_attrs == ONNX_MAX_ATTRS)
         return maru_fail(MARU_UNSUPPORTED, "it has more than %d attributes", ONNX_MAX_ATTRS);
     n->renamed[n->n_attrs] = *found;

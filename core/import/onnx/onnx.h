@@ -22,7 +22,7 @@ typedef Maru__Onnx__TensorProto onnx_tensor;
 typedef Maru__Onnx__FunctionProto onnx_function;
 typedef Maru__Onnx__TensorShapeProto__Dimension onnx_dim;
 
-#define ONNX_OLDEST_OPSET 7
+#define ONNX_OLDEST_OPSET 1
 
 /* ---- file.c ---- */
 
@@ -146,6 +146,7 @@ extern const onnx_form onnx_forms_math[];
 extern const onnx_form onnx_forms_contrib[];
 extern const onnx_form onnx_forms_ml[];
 extern const onnx_form onnx_forms_norm[];
+extern const onnx_form onnx_forms_old[];
 extern const onnx_form onnx_forms_quant[];
 extern const onnx_form onnx_forms_random[];
 extern const onnx_form onnx_forms_table[];

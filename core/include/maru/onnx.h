@@ -3,7 +3,7 @@
 #ifndef MARU_ONNX_H
 #define MARU_ONNX_H
 
-/* ONNX models as graphs: opsets 7 to 28 of the default domain, converted to the newest form. */
+/* ONNX models as graphs: opsets 1 to 28 of the default domain, converted to the newest form. */
 
 #include <maru/attr.h>
 #include <maru/graph.h>
