@@ -37,6 +37,11 @@ void maru_os_map_prefetch(const maru_os_map *map, size_t offset, size_t bytes);
 MARU_NODISCARD maru_status maru_os_read_file(const char *path, size_t max_bytes, char **out_data, size_t *out_bytes);
 /* All or nothing: written beside `path`, flushed, then renamed over it. */
 MARU_NODISCARD maru_status maru_os_write_file(const char *path, const void *data, size_t bytes);
+/* The same piece by piece: `end` renames the file over `path`, or with `keep` false leaves nothing of it. */
+typedef struct maru_os_file maru_os_file;
+MARU_NODISCARD maru_status maru_os_file_begin(const char *path, maru_os_file **out_file);
+MARU_NODISCARD maru_status maru_os_file_write(maru_os_file *file, const void *data, size_t bytes);
+MARU_NODISCARD maru_status maru_os_file_end(maru_os_file **file, bool keep);
 
 bool maru_os_is_file(const char *path);
 bool maru_os_is_dir(const char *path);

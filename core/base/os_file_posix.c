@@ -200,26 +200,72 @@ static int write_all(int fd, const char *data, size_t bytes)
         data += n;
         bytes -= (size_t)n;
     }
-    return fsync(fd) == 0 ? 0 : errno;
+    return 0;
+}
+
+struct maru_os_file {
+    int fd;
+    char *name;  // while it is written
+    char *path;
+};
+
+static void file_destroy(maru_os_file *file)
+{
+    free(file->name);
+    free(file->path);
+    free(file);
+}
+
+maru_status maru_os_file_begin(const char *path, maru_os_file **out_file)
+{
+    *out_file = NULL;
+    if (maru_os_is_dir(path))
+        return maru_posix_fail("write", path, EISDIR);
+    maru_os_file *file = calloc(1, sizeof *file);
+    if (!file)
+        return maru_fail_oom("a file");
+    file->path = malloc(strlen(path) + 1);
+    maru_status status = file->path ? MARU_OK : maru_fail_oom("name of a file");
+    if (status == MARU_OK)
+        status = create_beside(strcpy(file->path, path), &file->name, &file->fd);
+    if (status != MARU_OK) {
+        file_destroy(file);
+        return status;
+    }
+    struct stat old;
+    if (stat(path, &old) == 0)
+        (void)!fchmod(file->fd, old.st_mode & 0777);  // keeps the mode where it may; a stranger's file becomes ours
+    *out_file = file;
+    return MARU_OK;
+}
+
+maru_status maru_os_file_write(maru_os_file *file, const void *data, size_t bytes)
+{
+    const int error = write_all(file->fd, data, bytes);
+    return error ? maru_posix_fail("write", file->path, error) : MARU_OK;
+}
+
+maru_status maru_os_file_end(maru_os_file **file, bool keep)
+{
+    maru_os_file *f = *file;
+    *file = NULL;
+    int error = keep && fsync(f->fd) != 0 ? errno : 0;
+    if (close(f->fd) != 0 && !error)
+        error = errno;
+    if (keep && !error && rename(f->name, f->path) != 0)
+        error = errno;
+    if (!keep || error)
+        unlink(f->name);
+    const maru_status status = keep && error ? maru_posix_fail("write", f->path, error) : MARU_OK;
+    file_destroy(f);
+    return status;
 }
 
 maru_status maru_os_write_file(const char *path, const void *data, size_t bytes)
 {
-    if (maru_os_is_dir(path))
-        return maru_posix_fail("write", path, EISDIR);
-    char *name = NULL;
-    int fd = -1;
-    MARU_TRY(create_beside(path, &name, &fd));
-    struct stat old;
-    if (stat(path, &old) == 0)
-        (void)!fchmod(fd, old.st_mode & 0777);  // keeps the mode where it may; a stranger's file becomes ours
-    int error = write_all(fd, data, bytes);
-    if (close(fd) != 0 && !error)
-        error = errno;
-    if (!error && rename(name, path) != 0)
-        error = errno;
-    if (error)
-        unlink(name);
-    free(name);
-    return error ? maru_posix_fail("write", path, error) : MARU_OK;
+    maru_os_file *file = NULL;
+    MARU_TRY(maru_os_file_begin(path, &file));
+    const maru_status status = maru_os_file_write(file, data, bytes);
+    const maru_status end = maru_os_file_end(&file, status == MARU_OK);
+    return status == MARU_OK ? end : status;
 }

@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "core/import": ["graph", "base"],
     "core/text": ["base"],
     "core/plan": ["graph", "base", "kernels"],
+    "core/export": ["plan", "graph", "base"],
     "core/kernels": ["graph", "base", "plan"],
     "core/device": ["base"],
     "core/exec": ["plan", "kernels", "graph", "device", "base"],
@@ -30,6 +31,7 @@ MAY_INCLUDE = {
 # Headers of another stage that are plain data: (who, what).
 PLAIN_DATA = {
     ("core/plan", "device/desc.h"),
+    ("core/export", "import/onnx.pb-c.h"),  // generated: the messages of the format
     ("core/kernels", "device/desc.h"),
 }
 MAY_INCLUDE_PLUGIN_H = {"core/device", "core/exec"}

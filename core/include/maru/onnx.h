@@ -3,7 +3,7 @@
 #ifndef MARU_ONNX_H
 #define MARU_ONNX_H
 
-/* ONNX models as graphs: opsets 1 to 28 of the default domain, converted to the newest form. */
+/* ONNX models as graphs, opsets 1 to 28 of the default domain, converted to the newest form; and graphs as ONNX models. */
 
 #include <maru/attr.h>
 #include <maru/graph.h>
@@ -119,6 +119,42 @@ typedef struct maru_onnx_part {
  */
 MARU_API MARU_NODISCARD maru_status maru_onnx_add(maru_onnx_file *file, const maru_onnx_part *part, maru_graph *graph,
                                                   maru_value *out_values);
+
+/* ---- graphs as models -------------------------------------------------- */
+
+/* {0}: the newest opset, such that the current ONNX Runtime runs it. */
+typedef struct maru_onnx_save_params {
+    int opset;       // 17 to 28; 0: 28
+    bool decompose;  // every composite operator is written as its body in primitives
+    bool whole;      // composites that ONNX has and the current ONNX Runtime does not run are written as they are
+    bool external;   // weights in a file of their own, PATH.data; from 1.9 GiB on they always are
+} maru_onnx_save_params;
+
+/* What was written. */
+typedef struct maru_onnx_saved {
+    int opset;
+    size_t n_nodes;
+    size_t n_weights;
+    size_t n_decomposed;   // nodes that were replaced by their bodies
+    uint64_t model_bytes;
+    uint64_t data_bytes;   // of the file beside it, 0: none
+} maru_onnx_saved;
+
+/*
+ * Writes a graph as an ONNX model, all or nothing; `params` and `out_saved` may be
+ * NULL. Inputs, outputs and values keep their names (a number is added where
+ * two are the same), symbols are dim_params, a scope is the name of its
+ * nodes, dims that the graph computes are nodes. A state `k` becomes an input
+ * `k`, zeros at first, and an output `k.next`, to be given as `k` in the next
+ * run. metadata_props hold the graph's name, the bounds of symbols and the
+ * pairs of states, under "maru.".
+ *
+ * What did not exist at the opset is written in its older form, or as its body;
+ * UNSUPPORTED lists at once all that cannot be said. FAILED_PRECONDITION: a
+ * constant has no data.
+ */
+MARU_API MARU_NODISCARD maru_status maru_onnx_save(const maru_graph *graph, const char *path,
+                                                 const maru_onnx_save_params *params, maru_onnx_saved *out_saved);
 
 #ifdef __cplusplus
 }
