@@ -13,12 +13,13 @@ _maru() {
     plan) own="--format --output" ;;
     dump) own="--dot" ;;
     certify) own="--op --html --onnx --test --absolute --device --device-option" shared=$host ;;
+    export) own="--output --opset --decompose --whole --external --input" ;;
     fetch) own="--from --accept-terms --to" shared="--json --help" ;;
     version) shared="--json --help" ;;
     devices | probe) shared=$host ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run bench plan dump devices probe certify fetch version --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run bench plan dump devices probe certify export fetch version --help" -- "$word")
         return
     fi
     case "$before" in

@@ -96,3 +96,41 @@ def function(name, domain, inputs, outputs, nodes, attributes=(), version=21):
 def model(body, version=21, functions=(), domains=()):
     imports = [opset(version)] + [opset(*reversed(d)) if isinstance(d, tuple) else opset(1, d) for d in domains]
     return number(1, 8) + data(7, body) + each(8, imports) + each(25, functions)
+
+
+def fields(data):
+    """(number, value) of each field of a message: an integer, or bytes."""
+    at = 0
+
+    def take():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+    while at < len(data):
+        tag = take()
+        if tag & 7 == 0:
+            yield tag >> 3, take()
+        else:
+            size = {1: 8, 5: 4}.get(tag & 7) or take()
+            yield tag >> 3, data[at:at + size]
+            at += size
+
+
+def field(data, number):
+    return [value for n, value in fields(data) if n == number]
+
+
+def input_names(data):
+    """Of a model."""
+    return [field(info, 1)[0].decode() for info in field(field(data, 7)[0], 11)]
+
+
+def operators(data):
+    """(operator, name) of each node of a model."""
+    return [(field(n, 4)[0].decode(), (field(n, 3) or [b""])[0].decode()) for n in field(field(data, 7)[0], 1)]

@@ -1,7 +1,10 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
 
-/* Any bytes as an ONNX model: a graph that its own verifier takes, or an error. */
+/*
+ * Any bytes as an ONNX model: a graph that its own verifier takes, or an error. The graph is written as a model again, of
+ * the newest opset and of an old one.
+ */
 
 #include "fuzz.h"
 
@@ -9,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "export/onnx/save.h"
 #include "import/onnx/onnx.h"
 
 static void drop_log(void *ctx, maru_log_level level, const char *line)
@@ -16,6 +20,24 @@ static void drop_log(void *ctx, maru_log_level level, const char *line)
     (void)ctx;
     (void)level;
     (void)line;
+}
+
+static maru_status drop_bytes(void *ctx, bool is_data, const void *bytes, size_t n)
+{
+    (void)ctx;
+    (void)is_data;
+    (void)bytes;
+    (void)n;
+    return MARU_OK;
+}
+
+static void write_again(const maru_graph *graph, int opset)
+{
+    maru_onnx_saved saved;
+    onnx_sink sink = {.write = drop_bytes, .data_name = "data"};
+    const maru_onnx_save_params params = {.opset = opset, .whole = true};
+    if (maru_onnx_write(graph, &params, &sink, &saved) == MARU_OK && saved.n_nodes == 0 && saved.model_bytes == 0)
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -31,6 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (maru_onnx_file_open_memory(exact, size, "fuzz", &file) == MARU_OK) {
         if (maru_onnx_import(file, NULL, &graph) == MARU_OK && maru_graph_verify(graph) != MARU_OK)
             abort();
+        if (graph) {
+            write_again(graph, 0);
+            write_again(graph, 17);
+        }
         maru_graph_destroy(&graph);
         maru_onnx_file_release(file);
     }

@@ -31,7 +31,7 @@ MAY_INCLUDE = {
 # Headers of another stage that are plain data: (who, what).
 PLAIN_DATA = {
     ("core/plan", "device/desc.h"),
-    ("core/export", "import/onnx.pb-c.h"),  // generated: the messages of the format
+    ("core/export", "import/onnx.pb-c.h"),  # generated: the messages of the format
     ("core/kernels", "device/desc.h"),
 }
 MAY_INCLUDE_PLUGIN_H = {"core/device", "core/exec"}

@@ -57,14 +57,36 @@ void onnx_form_axes_attr(onnx_writer *w, onnx_draft *d)
 
 /* ---- by way of another dtype ---- */
 
+/* A small constant in another dtype; what follows from its value still does. */
+static const char *put_converted(onnx_writer *w, maru_value value, maru_dtype to)
+{
+    int64_t count = 0;
+    size_t bytes = 0;
+    const maru_value_record *v = record_of(w, value);
+    const void *from = maru_graph_constant_data(w->graph, value);
+    if (!from || w->status != MARU_OK || maru_dims_count(v->dims, v->rank, &count) != MARU_OK || count > 64)
+        return NULL;
+    w->status = maru_dtype_tensor_bytes(to, v->dims, v->rank, &bytes);
+    void *data = w->status == MARU_OK ? maru_arena_alloc(&w->arena, bytes) : NULL;
+    if (!data && w->status == MARU_OK)
+        w->status = maru_fail_oom("a constant");
+    for (int64_t i = 0; data && i < count; i++)
+        maru_dtype_store_f64(to, data, i, maru_dtype_load_f64(v->dtype, from, i));
+    const onnx_weight weight = {.dtype = to, .dims = v->dims, .rank = v->rank, .data = data, .bytes = bytes};
+    return onnx_put_weight(w, "c", &weight);
+}
+
 /* Inputs of the dtype are cast, and so are, back, the outputs. */
 static void through(onnx_writer *w, onnx_draft *d, maru_dtype from, maru_dtype to)
 {
     const char *wanted[8];
     const size_t n = d->n_outputs < 8 ? d->n_outputs : 8;
-    for (uint32_t i = 0; i < d->node->n_inputs; i++)
-        if (d->node->inputs[i] && record_of(w, d->node->inputs[i])->dtype == from)
-            d->inputs[i] = onnx_put_cast(w, d->inputs[i], to, NULL);
+    for (uint32_t i = 0; i < d->node->n_inputs; i++) {
+        if (!d->node->inputs[i] || record_of(w, d->node->inputs[i])->dtype != from)
+            continue;
+        const char *converted = put_converted(w, d->node->inputs[i], to);
+        d->inputs[i] = converted ? converted : onnx_put_cast(w, d->inputs[i], to, NULL);
+    }
     for (size_t i = 0; i < n; i++) {
         wanted[i] = d->outputs[i];
         if (record_of(w, d->node->outputs[i])->dtype == from)
@@ -271,6 +293,13 @@ void onnx_form_dft(onnx_writer *w, onnx_draft *d)
     onnx_read_list(w->graph, input_of(d, 2), &axis, 1);
     d->n_inputs = d->n_inputs < 2 ? d->n_inputs : 2;
     onnx_draft_int(w, d, "axis", axis < 0 ? axis + rank : axis);
+    onnx_put_draft(w, d);
+}
+
+/* Said even where it is the default: ONNX's own inference of shapes takes another one (1.23). */
+void onnx_form_stft(onnx_writer *w, onnx_draft *d)
+{
+    onnx_draft_int(w, d, "onesided", maru_node_int(d->node, "onesided", 1));
     onnx_put_draft(w, d);
 }
 

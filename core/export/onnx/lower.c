@@ -85,6 +85,37 @@ static void look_at_value(lowering *l, const maru_value_record *v)
     refuse(l, text);
 }
 
+/* ---- the best opset ---- */
+
+/* How many nodes an opset, or ONNX Runtime at it, lacks; SIZE_MAX if something cannot be said. */
+static size_t count_lacks(const maru_graph *graph, bool whole, int opset)
+{
+    size_t n = 0;
+    for (maru_value v = 1; v < graph->values.count; v++)
+        if (onnx_dtype_since(maru_graph_get(graph, v)->dtype) > opset)
+            return SIZE_MAX;
+    for (size_t i = 0; i < graph->nodes.count; i++) {
+        const maru_node_record *node = &graph->nodes.data[i];
+        if (has_row(graph, node, opset) && !maru_body_find(node->op->id))
+            return SIZE_MAX;
+        n += has_row(graph, node, opset) || (!whole && onnx_runtime_lacks(graph, node, opset));
+    }
+    return n;
+}
+
+int onnx_best_opset(const maru_graph *graph, const maru_onnx_save_params *params)
+{
+    int best = MARU_OPSET_ONNX;
+    size_t least = count_lacks(graph, params->whole, best);
+    for (int opset = best - 1; opset >= ONNX_OLDEST_TARGET && least; opset--) {
+        const size_t n = count_lacks(graph, params->whole, opset);
+        if (n < least)
+            best = opset;
+        least = n < least ? n : least;
+    }
+    return best;
+}
+
 /* ---- the graph ---- */
 
 static maru_status take_apart(lowering *l, const maru_graph *graph, maru_graph **out_graph, size_t *out_n)

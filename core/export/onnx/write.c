@@ -114,7 +114,8 @@ void onnx_write_graph(onnx_writer *w)
     const maru_graph *g = w->graph;
     bool *live = maru_arena_alloc_array(&w->arena, g->values.count + 1, sizeof *live);
     w->names = maru_arena_alloc_array(&w->arena, g->values.count + 1, sizeof *w->names);
-    w->output_names = maru_arena_alloc_array(&w->arena, g->outputs.count + g->states.count + 1, sizeof *w->output_names);
+    w->output_names =
+        maru_arena_alloc_array(&w->arena, g->outputs.count + g->states.count + 1, sizeof *w->output_names);
     if (!live || !w->names || !w->output_names) {
         w->status = maru_fail_oom("a model");
         return;
@@ -154,7 +155,7 @@ maru_status maru_onnx_write(const maru_graph *graph, const maru_onnx_save_params
     static const maru_onnx_save_params usual = {0};
     maru_graph *lowered = NULL;
     const maru_onnx_save_params *p = params ? params : &usual;
-    const int opset = p->opset ? p->opset : MARU_OPSET_ONNX;
+    const int opset = p->opset ? p->opset : onnx_best_opset(graph, p);
     *out = (maru_onnx_saved){.opset = opset};
     if (opset < ONNX_OLDEST_TARGET || opset > MARU_OPSET_ONNX)
         return maru_fail(MARU_INVALID_ARGUMENT, "opset %d cannot be written: %d to %d can", opset, ONNX_OLDEST_TARGET,

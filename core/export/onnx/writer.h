@@ -132,8 +132,8 @@ typedef struct onnx_rule {
 
 /* The first rule that applies, or NULL: as it is. */
 const onnx_rule *onnx_find_rule(const maru_graph *graph, const maru_node_record *node, int opset);
-/* Why ONNX Runtime does not run the operator at that opset, or NULL. */
-const char *onnx_runtime_lacks(const maru_graph *graph, const maru_node_record *node, int opset);
+/* Whether the current ONNX Runtime does not run the operator at that opset. */
+bool onnx_runtime_lacks(const maru_graph *graph, const maru_node_record *node, int opset);
 /* The first opset that has values of the dtype, 0: none has. */
 int onnx_dtype_since(maru_dtype dtype);
 
@@ -155,6 +155,7 @@ void onnx_form_range(onnx_writer *w, onnx_draft *d);
 void onnx_form_filled(onnx_writer *w, onnx_draft *d);
 void onnx_form_grid_sample(onnx_writer *w, onnx_draft *d);
 void onnx_form_dft(onnx_writer *w, onnx_draft *d);
+void onnx_form_stft(onnx_writer *w, onnx_draft *d);
 void onnx_form_floor_mod(onnx_writer *w, onnx_draft *d);
 void onnx_form_identity(onnx_writer *w, onnx_draft *d);
 void onnx_form_quantise(onnx_writer *w, onnx_draft *d);
@@ -170,6 +171,9 @@ void onnx_form_no_window(onnx_writer *w, onnx_draft *d);
  */
 MARU_NODISCARD maru_status onnx_lower(const maru_graph *graph, const maru_onnx_save_params *params, int opset,
                                       maru_graph **out_graph, size_t *out_n);
+
+/* The newest of the opsets at which the least is taken apart. */
+int onnx_best_opset(const maru_graph *graph, const maru_onnx_save_params *params);
 
 /* ---- file.c ---- */
 

@@ -124,7 +124,7 @@ MARU_API MARU_NODISCARD maru_status maru_onnx_add(maru_onnx_file *file, const ma
 
 /* {0}: the newest opset, such that the current ONNX Runtime runs it. */
 typedef struct maru_onnx_save_params {
-    int opset;       // 17 to 28; 0: 28
+    int opset;       // 17 to 28; 0: the newest one at which the least has to be taken apart
     bool decompose;  // every composite operator is written as its body in primitives
     bool whole;      // composites that ONNX has and the current ONNX Runtime does not run are written as they are
     bool external;   // weights in a file of their own, PATH.data; from 1.9 GiB on they always are
