@@ -119,10 +119,10 @@ const command command_export = {
     .name = "export",
     .usage = "export MODEL -o FILE.onnx [--opset N] [options]",
     .summary = "write a model's graph as ONNX",
-    .details = "Of a script the graph is written, not what the script does before and after it. A state k of the graph\n"
-               "becomes an input k, zeros at first, and an output k.next. What an older opset lacks is written in its\n"
-               "older form or as its body; what cannot be said there is listed. An ONNX model whose shapes do not\n"
-               "follow from its dims alone is made for the inputs that are given.\n"
+    .details = "Of a script the graph is written, not what the script does before and after it. A state k of the\n"
+               "graph becomes an input k, zeros at first, and an output k.next. What an older opset lacks is written\n"
+               "in its older form or as its body; what cannot be said there is listed. An ONNX model whose shapes\n"
+               "do not follow from its dims alone is made for the inputs that are given.\n"
                "\n"
                "    maru export scripts/models/minilm.lua --weights DIR -o minilm.onnx\n"
                "    maru export model.onnx --opset 17 -o older.onnx",

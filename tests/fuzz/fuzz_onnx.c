@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * Any bytes as an ONNX model: a graph that its own verifier takes, or an error. The graph is written as a model again, of
- * the newest opset and of an old one.
+ * Any bytes as an ONNX model: a graph that its own verifier takes, or an error.
+ * The graph is written as a model again, of the best opset and of an old one.
  */
 
 #include "fuzz.h"

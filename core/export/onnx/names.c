@@ -65,7 +65,8 @@ static const char *put_constant(onnx_writer *w, const maru_value_record *v)
         .is_mapped = c->source.fd > 0,
     };
     if (!weight.data && weight.bytes) {
-        w->status = maru_fail(MARU_FAILED_PRECONDITION, "constant '%s' has no data: the weights are not there", v->name);
+        w->status =
+            maru_fail(MARU_FAILED_PRECONDITION, "constant '%s' has no data: the weights are not there", v->name);
         return "";
     }
     return onnx_put_weight(w, *v->name ? v->name : "c", &weight);

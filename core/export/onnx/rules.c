@@ -192,7 +192,8 @@ static bool scales_newly_19(const maru_graph *g, const node_record *n)
 static bool scales_newly_21(const maru_graph *g, const node_record *n)
 {
     const maru_dtype dtype = integers_of(g, n);
-    const bool is_known = is_byte(dtype) || is_f8_dtype(dtype) || (dtype == MARU_I32 && n->op->id == MARU_OP_DEQUANTIZE_LINEAR);
+    const bool is_known = is_byte(dtype) || is_f8_dtype(dtype) ||
+                          (dtype == MARU_I32 && n->op->id == MARU_OP_DEQUANTIZE_LINEAR);
     return maru_node_int(n, "block_size", 0) != 0 || !is_known;
 }
 

@@ -3,7 +3,7 @@
 #ifndef MARU_ONNX_H
 #define MARU_ONNX_H
 
-/* ONNX models as graphs, opsets 1 to 28 of the default domain, converted to the newest form; and graphs as ONNX models. */
+/* ONNX models as graphs, opsets 1 to 28 of the default domain, made into the newest form; and graphs as ONNX models. */
 
 #include <maru/attr.h>
 #include <maru/graph.h>

@@ -75,7 +75,8 @@ static void the_newest_form_comes_back(void **state)
     (void)state;
     char *dump = again(HEAD "symbol n min=1 max=1000000000\n%1 = input \"x\" f32[n, 2]\n"
                        "%2 = const \"w\" f32[2, 2] {1.0, -1.0, 1.0, -1.0}\n"
-                       "%3 = MatMul(%1, %2) \"layer\"\n%4 = Softmax(%3) {axis=1} \"layer.last\"\noutput \"y\" %4\n", 28);
+                       "%3 = MatMul(%1, %2) \"layer\"\n%4 = Softmax(%3) {axis=1} \"layer.last\"\n"
+                       "output \"y\" %4\n", 28);
     assert_string_equal(dump, "maru 1 \"g\"\nsymbol n min=1 max=1000000000\n%1 = input \"x\" f32[n, 2]\n"
                         "%2 = const \"w\" f32[2, 2] {1.0, -1.0, 1.0, -1.0}\n"
                         "%3 = MatMul(%1, %2) \"layer\"  # f32[n, 2]\n"
@@ -109,7 +110,7 @@ static void older_forms(void **state)
                             "%3 = ReduceMax(%1, %2) {keepdims=0}\noutput \"y\" %3\n";
     check_form(axes, 17, "ReduceMax", NULL);
     const char *pad = HEAD "%1 = input \"x\" f32[2, 3]\n%2 = const \"p\" i64[2] {1, 2}\n%3 = const \"a\" i64[1] {1}\n"
-                           "%4 = Pad(%1, %2, -, %3)\noutput \"y\" %4\n";
+                           "%4 = Pad(%1, %2, _, %3)\noutput \"y\" %4\n";
     check_form(pad, 18, "{1, 2}", NULL);
     check_form(pad, 17, "{0, 1, 0, 2}", NULL);
     const char *split = HEAD "%1 = input \"x\" f32[5]\n%2, %3 = Split(%1) {num_outputs=2}\noutput \"y\" %3\n";
@@ -123,7 +124,8 @@ static void what_cannot_be_said(void **state)
     pieces p = {0};
     maru_onnx_saved saved;
     maru_graph *graph = read_text(HEAD "%1 = input \"x\" i8[2]\n%2 = BitwiseNot(%1)\n%3 = BitwiseAnd(%2, %1)\n"
-                                  "%4 = BitCast(%3) {to=2}\n%5 = BitwiseNot(%4)\n%6 = Cast(%5) {to=17}\noutput \"y\" %6\n");
+                                  "%4 = BitCast(%3) {to=2}\n%5 = BitwiseNot(%4)\n%6 = Cast(%5) {to=17}\n"
+                                  "output \"y\" %6\n");
     assert_fails(write_to(graph, &(maru_onnx_save_params){.opset = 17}, &p, &saved), MARU_UNSUPPORTED,
                  "ONNX's opset 17 cannot say: BitwiseNot (opset 18), BitwiseAnd (opset 18), BitCast (opset 26), "
                  "values of f8e4m3fn (opset 19)");
