@@ -79,7 +79,7 @@ static const char *put_symbol(onnx_writer *w, int64_t symbol)
         }
     }
     if (!best) {
-        w->status = maru_fail(MARU_UNSUPPORTED, "symbol '%s' follows from the dims of no input, and ONNX knows no other",
+        w->status = maru_fail(MARU_UNSUPPORTED, "symbol '%s' follows from the dims of no input, as ONNX needs it",
                               g->exprs.symbols.data[symbol].name);
         return "";
     }

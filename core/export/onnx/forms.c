@@ -210,7 +210,8 @@ static const char *whole_scales(onnx_writer *w, const int64_t *axes, size_t n, u
         whole[i] = 1;
     for (size_t i = 0; i < n; i++)
         memcpy(&whole[axes[i]], (const float *)data + i, sizeof *whole);
-    const onnx_weight weight = {.dtype = MARU_F32, .dims = dims, .rank = 1, .data = whole, .bytes = rank * sizeof *whole};
+    const onnx_weight weight = {
+        .dtype = MARU_F32, .dims = dims, .rank = 1, .data = whole, .bytes = rank * sizeof *whole};
     return onnx_put_weight(w, "scales", &weight);
 }
 
