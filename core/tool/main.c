@@ -10,7 +10,7 @@
 
 static const command *const commands[] = {
     &command_run,   &command_bench,   &command_plan,  &command_dump,    &command_devices,
-    &command_probe, &command_certify, &command_export, &command_fetch, &command_version,
+    &command_probe, &command_certify, &command_export, &command_quantize, &command_fetch, &command_version,
 };
 
 static const option json_option[] = {{"json", 0, NULL, "print JSON"}, {0}};

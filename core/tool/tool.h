@@ -40,7 +40,7 @@ typedef struct command {
 } command;
 
 extern const command command_run, command_bench, command_devices, command_plan, command_dump, command_probe,
-    command_certify, command_export, command_fetch, command_version;
+    command_certify, command_export, command_quantize, command_fetch, command_version;
 
 /* Prints "maru: sentence" to stderr and gives the exit code for the status. */
 int report_failure(maru_status status);

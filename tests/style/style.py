@@ -21,6 +21,7 @@ MAY_INCLUDE = {
     "core/text": ["base"],
     "core/plan": ["graph", "base", "kernels"],
     "core/export": ["plan", "graph", "base"],
+    "core/quantize": ["plan", "graph", "base"],
     "core/kernels": ["graph", "base", "plan"],
     "core/device": ["base"],
     "core/exec": ["plan", "kernels", "graph", "device", "base"],
