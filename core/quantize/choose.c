@@ -100,7 +100,8 @@ static maru_status add_item(maru_calibration *c, maru_value value, maru_value le
     if (c->item_of[value])
         return MARU_OK;
     const uint32_t index = (uint32_t)c->items.count;
-    const quantize_item item = {.value = value, .leader = leader ? c->items.data[c->item_of[leader] - 1].leader : index};
+    const quantize_item *from = leader ? &c->items.data[c->item_of[leader] - 1] : NULL;
+    const quantize_item item = {.value = value, .leader = from ? from->leader : index};
     MARU_TRY(maru_array_push(&c->items, item));
     c->item_of[value] = index + 1;
     return MARU_OK;

@@ -16,7 +16,11 @@
 
 #include "base/fail.h"
 
-enum { N_BINS = QUANTIZE_N_BINS, N_LEVELS = 128 };
+enum {
+    N_BINS = QUANTIZE_N_BINS,
+    N_LEVELS = 128,
+    LEAST_COUNT = 16 * N_BINS,  // fewer numbers than that leave bins empty by chance, and no distribution to keep
+};
 
 /* ---- gathering ---- */
 
@@ -107,6 +111,8 @@ static double best_threshold(const quantize_histogram *h)
     size_t best = N_BINS;
     for (size_t i = 0; i < N_BINS; i++)
         total += h->bins[i];
+    if (total < LEAST_COUNT)
+        return HUGE_VAL;
     for (size_t i = 0; i < N_LEVELS - 1; i++)
         below += h->bins[i];
     for (size_t n = N_LEVELS; n <= N_BINS; n++) {

@@ -374,9 +374,9 @@ const command command_quantize = {
     .usage = "quantize MODEL --calibrate DIR -o FILE.onnx [options]",
     .summary = "write a model whose products are of 8-bit integers",
     .details = "Runs the model on the inputs in DIR, notes the range of each value, and writes an ONNX model with\n"
-               "QuantizeLinear and DequantizeLinear around Conv, ConvTranspose, Gemm and MatMul and what lies between\n"
-               "them: weights of i8 with a scale for each output channel, biases of i32. Shows the ranges, and how far\n"
-               "each value and output is from the float model's on the same inputs.\n"
+               "QuantizeLinear and DequantizeLinear around Conv, ConvTranspose, Gemm and MatMul and what lies\n"
+               "between them: weights of i8 with a scale for each output channel, biases of i32. Shows the ranges,\n"
+               "and how far each value and output is from the float model's on the same inputs.\n"
                "\n"
                "    maru quantize model.onnx --calibrate inputs -o model.int8.onnx\n"
                "    maru quantize model.onnx --calibrate inputs -o model.int8.onnx --method entropy --json",

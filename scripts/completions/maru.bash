@@ -14,17 +14,20 @@ _maru() {
     dump) own="--dot" ;;
     certify) own="--op --html --onnx --test --absolute --device --device-option" shared=$host ;;
     export) own="--output --opset --decompose --whole --external --input" ;;
+    quantize) own="--calibrate --output --method --activations --per-tensor --samples --opset --external" ;;
     fetch) own="--from --accept-terms --to" shared="--json --help" ;;
     version) shared="--json --help" ;;
     devices | probe) shared=$host ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run bench plan dump devices probe certify export fetch version --help" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run bench plan dump devices probe certify export quantize fetch version --help" -- "$word")
         return
     fi
     case "$before" in
     --placement) mapfile -t COMPREPLY < <(compgen -W "strict warn free" -- "$word") ;;
     --numerics) mapfile -t COMPREPLY < <(compgen -W "exact default fast" -- "$word") ;;
+    --method) mapfile -t COMPREPLY < <(compgen -W "minmax entropy" -- "$word") ;;
+    --activations) mapfile -t COMPREPLY < <(compgen -W "u8 i8 i8-symmetric" -- "$word") ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "text json dot svg" -- "$word") ;;
     --device | -d) mapfile -t COMPREPLY < <(compgen -W "$(maru devices --json 2>/dev/null |
         sed -n 's/.*{"id": "\([^"]*\)".*/\1/p')" -- "$word") ;;

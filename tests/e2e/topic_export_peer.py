@@ -150,9 +150,30 @@ def test_scripts(b):
                     b.check(near, f"{script} at {opset}, {graph[0]}: {info.name} agrees")
 
 
+def test_quantised(b):
+    """What maru quantize writes, run by both."""
+    for name, file in [("cls_resnet8_cifar10", "resnet8_cifar10.onnx"), ("speech_kws_dscnn", "kws_ref_model.onnx"),
+                       ("manu_toycar_anomaly", "ad01_fp32.onnx")]:
+        if not (DATA / name).exists():
+            print(f"without {name}: it is not quantised")
+            continue
+        for words in ((), ("--activations", "i8"), ("--activations", "i8-symmetric", "--per-tensor")):
+            b.good("quantize", DATA / name / file, "--calibrate", DATA / name, "-o", "q.onnx", *words)
+            onnx.checker.check_model(str(b.path("q.onnx")), full_check=True)
+            s = session(b.path("q.onnx"))
+            x = DATA / name / "test_data_set_0/input_0.pb"
+            want = s.run(None, {s.get_inputs()[0].name: numpy_helper.to_array(load(x))})[0]
+            got = b.json("run", "q.onnx", "--input", f"{s.get_inputs()[0].name}=@{x}", "--json")
+            got = np.array(got[s.get_outputs()[0].name]["data"]).reshape(want.shape)
+            # A sum that lies halfway between two steps may go to either; a few steps of the last scale follow.
+            off = np.abs(got - want).max() / np.abs(want).max()
+            b.check(off < 0.01, f"{name} {words}: {off}")
+
+
 def test(b):
     if onnxruntime is None:
         print("onnxruntime and onnx are not installed: exported models are not run by it")
         sys.exit(SKIP)
+    test_quantised(b)
     test_scripts(b)
     test_own(b)

@@ -26,6 +26,7 @@
 #include <maru/graph.h>
 #include <maru/log.h>
 #include <maru/model.h>
+#include <maru/quantize.h>
 #include <maru/runtime.h>
 #include <maru/session.h>
 #include <maru/status.h>
