@@ -13,7 +13,7 @@ static const maru_value_record *record_of(const maru_graph *g, maru_value value)
     return maru_graph_get(g, value);
 }
 
-const float *quantize_constant(const maru_graph *graph, maru_value value)
+const void *quantize_constant(const maru_graph *graph, maru_value value)
 {
     const maru_value_record *v = record_of(graph, value);
     while (value && v->kind == MARU_VALUE_NODE && (graph->nodes.data[v->source].op->flags & MARU_OP_VIEW)) {
@@ -88,9 +88,9 @@ static bool cuts_at_zero(const maru_graph *g, const maru_node_record *n)
 {
     if (n->op->id == MARU_OP_RELU)
         return true;
-    const float *low = n->op->id == MARU_OP_CLIP && n->n_inputs > 1 ? quantize_constant(g, n->inputs[1]) : NULL;
+    const void *low = n->op->id == MARU_OP_CLIP && n->n_inputs > 1 ? quantize_constant(g, n->inputs[1]) : NULL;
     const bool is_fixed = n->n_inputs < 3 || !n->inputs[2] || quantize_constant(g, n->inputs[2]);
-    return low && *low == 0 && is_fixed;
+    return low && quantize_number(low, 0) == 0 && is_fixed;
 }
 
 /* ---- choosing ---- */

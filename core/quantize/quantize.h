@@ -6,6 +6,7 @@
 /* choose.c says which values become bytes, range.c from where to where, rewrite.c makes the graph. */
 
 #include <maru/quantize.h>
+#include <string.h>
 
 #include "graph/graph.h"
 
@@ -42,8 +43,14 @@ struct maru_calibration {
 /* ---- choose.c ---- */
 
 MARU_NODISCARD maru_status quantize_choose(maru_calibration *c);
-/* The bytes of a f32 constant, also where it only was given other dims; NULL: it is none. */
-const float *quantize_constant(const maru_graph *graph, maru_value value);
+/* The bytes of a f32 constant, also where it only was given other dims; NULL: it is none. They may lie anywhere. */
+const void *quantize_constant(const maru_graph *graph, maru_value value);
+static inline float quantize_number(const void *constant, int64_t index)
+{
+    float number;
+    memcpy(&number, (const char *)constant + (size_t)index * sizeof number, sizeof number);
+    return number;
+}
 bool quantize_is_zero_symmetric(const maru_calibration *c);
 
 /* ---- range.c ---- */

@@ -55,13 +55,13 @@ static strides strides_of(const maru_value_record *v, int axis)
     return s;
 }
 
-static void find_scales(const float *w, const strides *s, float *scales)
+static void find_scales(const void *w, const strides *s, float *scales)
 {
     for (int64_t k = 0; k < s->n; k++) {
         float largest = 0;
         for (int64_t o = 0; o < s->outer; o++)
             for (int64_t i = 0; i < s->inner; i++)
-                largest = fmaxf(largest, fabsf(w[(o * s->n + k) * s->inner + i]));
+                largest = fmaxf(largest, fabsf(quantize_number(w, (o * s->n + k) * s->inner + i)));
         scales[k] = largest > 0 ? largest / 127 : 1;
     }
 }
@@ -69,23 +69,23 @@ static void find_scales(const float *w, const strides *s, float *scales)
 /* A bias counts in steps of the product's scale; where they are too fine for an i32 the weight's are made larger. */
 static void fit_bias(const maru_graph *graph, const maru_node_record *node, double input_scale, quantize_weight *out)
 {
-    const float *bias = quantize_has_bias(graph, node) ? quantize_constant(graph, node->inputs[2]) : NULL;
+    const void *bias = quantize_has_bias(graph, node) ? quantize_constant(graph, node->inputs[2]) : NULL;
     const int64_t n = bias ? maru_graph_get(graph, node->inputs[2])->dims[0] : 0;
     for (int64_t i = 0; i < n; i++) {
         float *scale = &out->scales[out->n_scales == 1 ? 0 : i];
-        const double least = fabs((double)bias[i]) / (input_scale * (INT32_MAX / 2));
+        const double least = fabs((double)quantize_number(bias, i)) / (input_scale * (INT32_MAX / 2));
         if ((double)*scale < least)
             *scale = (float)least;
     }
 }
 
-static void round_all(const float *w, const strides *s, const float *scales, int8_t *bytes)
+static void round_all(const void *w, const strides *s, const float *scales, int8_t *bytes)
 {
     for (int64_t o = 0; o < s->outer; o++) {
         for (int64_t k = 0; k < s->n; k++) {
             for (int64_t i = 0; i < s->inner; i++) {
                 const int64_t at = (o * s->n + k) * s->inner + i;
-                const float level = nearbyintf(w[at] / scales[k]);
+                const float level = nearbyintf(quantize_number(w, at) / scales[k]);
                 bytes[at] = (int8_t)fmaxf(-127, fminf(127, level));
             }
         }
@@ -96,7 +96,7 @@ maru_status quantize_pack_weight(const maru_calibration *c, const maru_node_reco
                                  quantize_weight *out)
 {
     const maru_value_record *v = maru_graph_get(c->graph, node->inputs[1]);
-    const float *w = quantize_constant(c->graph, node->inputs[1]);
+    const void *w = quantize_constant(c->graph, node->inputs[1]);
     const int axis = channel_axis(c, node, v->rank);
     int64_t count = 0;
     MARU_TRY(maru_dims_count(v->dims, v->rank, &count));

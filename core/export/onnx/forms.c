@@ -209,7 +209,7 @@ static const char *whole_scales(onnx_writer *w, const int64_t *axes, size_t n, u
     for (uint32_t i = 0; i < rank; i++)
         whole[i] = 1;
     for (size_t i = 0; i < n; i++)
-        memcpy(&whole[axes[i]], (const float *)data + i, sizeof *whole);
+        memcpy(&whole[axes[i]], (const char *)data + i * sizeof *whole, sizeof *whole);
     const onnx_weight weight = {
         .dtype = MARU_F32, .dims = dims, .rank = 1, .data = whole, .bytes = rank * sizeof *whole};
     return onnx_put_weight(w, "scales", &weight);
