@@ -85,7 +85,8 @@ static maru_status put_bias(rewriter *r, const maru_node_record *node, double in
     maru_status status = scales && steps ? MARU_OK : maru_fail_oom("a bias");
     for (int64_t i = 0; status == MARU_OK && i < n; i++) {
         scales[i] = (float)(input_scale * (double)weight->scales[weight->n_scales == 1 ? 0 : i]);
-        steps[i] = (int32_t)fmax(-INT32_MAX, fmin(INT32_MAX, nearbyint((double)quantize_number(bias, i) / (double)scales[i])));
+        const double level = nearbyint((double)quantize_number(bias, i) / (double)scales[i]);
+        steps[i] = (int32_t)fmax(-INT32_MAX, fmin(INT32_MAX, level));
     }
     if (status == MARU_OK)
         status = put_constant(r, MARU_I32, v->dims, 1, steps, (size_t)n * sizeof *steps, &bytes);
