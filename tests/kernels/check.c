@@ -170,6 +170,13 @@ static const char *const cases[] = {
     "Cast : 1003:bf16 -> 1003:f32",
     "Cast : 1003:f32 -> 1003:f16",
     "Cast : 1003:f16 -> 1003:f32",
+    "Cast : 1003:i32 -> 1003:f32",
+    "QuantizeLinear : 1003 s s:u8 -> 1003:u8",
+    "QuantizeLinear : 17x59 1 1:i8 -> 17x59:i8",
+    "QuantizeLinear : 40000 s -> 40000:u8",
+    "DequantizeLinear : 1003:u8 s s:u8 -> 1003",
+    "DequantizeLinear : 3x5x67:i8 s s:i8 -> 3x5x67",
+    "DequantizeLinear : 40000:i8 1 -> 40000",
     "Expand : 3x1x5 3:i64 -> 2x3x4x5",
     "Expand : 1:u8 1:i64 -> 37:u8",
     "Slice starts=1,2 : 4x9x5 2:i64 2:i64 -> 3x6x5",
@@ -211,6 +218,8 @@ static const char *const benches[] = {
     "ReduceSum axes=1 keepdims=0 : 1x128x384 1:i64 -> 1x384",
     "Transpose perm=0,2,1,3 : 1x128x12x32 -> 1x12x128x32",
     "Cast : 1000000:f32 -> 1000000:bf16",
+    "QuantizeLinear : 1000000 s s:u8 -> 1000000:u8",
+    "DequantizeLinear : 1000000:u8 s s:u8 -> 1000000",
 };
 
 static const char *filter;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Maru authors
 // SPDX-License-Identifier: Apache-2.0
 
-/* Cast between f32 and the 16-bit floats: bf16 everywhere, f16 where there are instructions for it. */
+/* Cast between f32 and the 16-bit floats, bf16 everywhere, f16 where there are instructions for it; and i32 to f32. */
 
 #include "vector/vec.h"
 
@@ -34,6 +34,16 @@ static void f32_to_bf16(void *ctx, int64_t begin, int64_t end, int32_t worker)
         const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
         y[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16 | 0x40) : rounded);
     }
+}
+
+static void i32_to_f32(void *ctx, int64_t begin, int64_t end, int32_t worker)
+{
+    const cast_job *job = ctx;
+    const int32_t *x = job->x;
+    float *y = job->y;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        y[i] = (float)x[i];
 }
 
 #if CPU_VECTOR_BYTES >= 32 && defined(__F16C__)
@@ -75,6 +85,8 @@ static maru_abi_task_fn pick(uint32_t from, uint32_t to)
         return bf16_to_f32;
     if (from == MARU_ABI_F32 && to == MARU_ABI_BF16)
         return f32_to_bf16;
+    if (from == MARU_ABI_I32 && to == MARU_ABI_F32)
+        return i32_to_f32;
 #if HAS_F16
     if (from == MARU_ABI_F16 && to == MARU_ABI_F32)
         return f16_to_f32;
