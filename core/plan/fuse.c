@@ -270,6 +270,8 @@ static maru_status try_all(maru_fuser *f, const maru_node_record *node, bool *do
     if (!*done)
         MARU_TRY(maru_fuse_attention(f, node, done));
     if (!*done)
+        MARU_TRY(maru_fuse_quant(f, node, done));
+    if (!*done)
         MARU_TRY(try_gelu(f, node, done));
     return *done ? MARU_OK : try_swish(f, node, done);
 }

@@ -25,4 +25,7 @@ bool maru_fuser_with_number(const maru_fuser *f, const maru_node_record *node, m
 /* fuse_attention.c. Sets *done, and maps the node's output, if it ends a softmax(q k^T scale + mask) v. */
 MARU_NODISCARD maru_status maru_fuse_attention(maru_fuser *f, const maru_node_record *node, bool *done);
 
+/* fuse_quant.c. The same, if it makes bytes of a product of dequantised operands. */
+MARU_NODISCARD maru_status maru_fuse_quant(maru_fuser *f, const maru_node_record *node, bool *done);
+
 #endif

@@ -64,6 +64,9 @@ def test_file(b):
         got = b.json("run", "q.onnx", "-i", "x=@new.npy", "--json")["y"]["data"]
         noise = math.sqrt(sum((g - w) ** 2 for g, w in zip(got, want)) / sum(w * w for w in want))
         b.check(0 < noise < 0.1, f"near the float model with {words}: {noise}")
+        plain = b.json("run", "q.onnx", "-i", "x=@new.npy", "--no-fuse", "--json")["y"]["data"]
+        step = told[words]["values"][-1]["scale"]
+        b.check(all(abs(g - p) < 3.5 * step for g, p in zip(got, plain)), f"within steps of what is written: {words}")
         ops = [op for op, _ in o.operators(b.path("q.onnx").read_bytes())]
         is_symmetric = "i8-symmetric" in words
         b.check(ops.count("QuantizeLinear") >= 5 and ("Relu" in ops) == is_symmetric and ("Clip" in ops) == is_symmetric,
@@ -76,6 +79,7 @@ def test_file(b):
             f"the values: {plain['values']}")
     table = b.good("quantize", "m.onnx", "--calibrate", "in", "-o", "q.onnx").text
     b.check(all(word in table for word in ("layer", "Relu", "SNR", "last", "(shared)", "3 products", "q.onnx")), table)
+    b.check("QLinearConv" in b.good("plan", "q.onnx").text, "products are of integers")
     scripted = b.json("export", "q.onnx", "-o", "again.onnx", "--json")
     b.check(scripted["opset"] == 27, "and it is exported again")
 
