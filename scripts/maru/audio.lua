@@ -360,4 +360,87 @@ function audio.mfcc(x, options)
   return y * maru.tensor(raised, "f32")
 end
 
+-- ---- speech ---------------------------------------------------------------
+
+-- The longest of pauses {first, past}, the first of such.
+local function longest(pauses)
+  local best
+  for _, pause in ipairs(pauses) do
+    if not best or pause[2] - pause[1] > best[2] - best[1] then best = pause end
+  end
+  return best
+end
+
+-- Spans of speech in samples, before they are padded. Times in `o` are in samples.
+local function spans_of(scores, o)
+  local spans, pauses, start, quiet = {}, {}, nil, nil
+  local function add(first, past) spans[#spans + 1] = { first, past } end
+  for i, score in ipairs(scores) do
+    local at, is_speech = (i - 1) * o.hop, score >= o.threshold
+    if is_speech and quiet then
+      if at - quiet > o.pause then pauses[#pauses + 1] = { quiet, at } end
+      quiet = nil
+    end
+    if is_speech and not start then
+      start = at
+    elseif start then
+      if at - start > o.max_speech then
+        local pause = longest(pauses)
+        add(start, pause and pause[1] or at)
+        start, quiet, pauses = pause and pause[2], nil, {}
+      end
+      if start and score < o.exit then
+        quiet = quiet or at
+        if at - quiet >= o.min_silence then
+          if quiet - start > o.min_speech then add(start, quiet) end
+          start, quiet, pauses = nil, nil, {}
+        end
+      end
+    end
+  end
+  if start and o.count - start > o.min_speech then add(start, o.count) end
+  return spans
+end
+
+-- Spans made longer on both sides; a silence that is too short for both is shared.
+local function pad_spans(spans, pad, count)
+  if #spans > 0 then spans[1][1] = math.max(spans[1][1] - pad, 0) end
+  for i, span in ipairs(spans) do
+    local after = spans[i + 1]
+    local silence = after and after[1] - span[2]
+    if after and silence < 2 * pad then
+      span[2], after[1] = span[2] + silence // 2, after[1] - silence // 2
+    else
+      span[2] = math.min(span[2] + pad, count)
+      if after then after[1] = after[1] - pad end
+    end
+  end
+end
+
+--- Where speech is, by the probabilities of it in every `hop` samples: a list of {first, past}, in samples. The rule is
+--- Silero VAD's. options: rate (16000), hop (512), count (samples of the sound; as many as the probabilities cover),
+--- threshold (0.5: speech begins there), exit (0.15 below it: it ends below that), and in seconds min_speech (0.25: what
+--- is not longer is none), min_silence (0.1: as much of it ends speech), pad (0.03: added on both sides), max_speech
+--- (nil: any; else what is longer is cut at its longest pause), pause (0.098: what is not longer is no pause).
+---@param scores number[]|maru.tensor
+---@param options? maru.audio.speech_options
+---@return integer[][]
+function audio.speech(scores, options)
+  options = options or {}
+  if maru.type(scores) == "tensor" then scores = scores:reshape({ -1 }):totable() end
+  local rate, hop = options.rate or 16000, options.hop or 512
+  local pad = math.floor((options.pad or 0.03) * rate)
+  local threshold = options.threshold or 0.5
+  local o = {
+    hop = hop, count = options.count or #scores * hop, threshold = threshold,
+    exit = options.exit or math.max(threshold - 0.15, 0.01),
+    min_speech = (options.min_speech or 0.25) * rate, min_silence = (options.min_silence or 0.1) * rate,
+    pause = (options.pause or 0.098) * rate,
+    max_speech = options.max_speech and options.max_speech * rate - hop - 2 * pad or math.huge,
+  }
+  local spans = spans_of(scores, o)
+  pad_spans(spans, pad, o.count)
+  return spans
+end
+
 return audio

@@ -5,7 +5,10 @@ import base64
 import gzip
 import json
 import os
+import math
 import pathlib
+import struct
+import wave
 
 from harness import INPUT, npy, png
 
@@ -106,6 +109,62 @@ def test_sound(b):
         b.check(near(got["windows"], known[0], 0.001), f"the first window: {got}, {known[0]}")
 
 
+def samples(path):
+    with wave.open(str(path)) as file:
+        data = file.readframes(file.getnframes())
+    return [v / 32768 for v in struct.unpack(f"<{len(data) // 2}h", data)]
+
+
+def npy_floats(path):
+    data = path.read_bytes()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return list(struct.unpack(f"<{(len(data) - start) // 4}f", data[start:]))
+
+
+# What get_speech_timestamps of silero-vad gives for the reference's probabilities, in samples.
+SPOKEN = {
+    "vad_silero/test.wav": [
+        32, 32736, 42528, 75232, 79392, 110048, 149024, 213472, 216608, 241632, 245280, 253920, 260640, 286688, 293920, 313824,
+        325152, 521696, 523296, 569824, 571936, 602080, 607264, 623072, 637984, 692704, 697888, 714208, 720416, 749024, 781344,
+        799712, 817184, 867808, 871456, 918496, 920096, 953312],
+    "media_audio/jfk.wav": [5152, 36320, 52256, 71136, 86048, 122848, 130592, 169952]}
+
+
+def test_speech(b):
+    """When somebody speaks, by both files of the model: the probabilities, upstream's rule, and the reference's own."""
+    folder = DATA / "vad_silero"
+    for model in ["silero_vad_16k_op15", "silero_vad_op18_ifless"]:
+        for sound, known in SPOKEN.items():
+            got = run(b, "vad", f"vad_silero/{model}.onnx", "-i", f"sound={at(sound)}")
+            if not got:
+                return
+            want = npy_floats(folder / f"ref_probs_{pathlib.Path(sound).stem}_wav.npy")
+            off = max(abs(x - y) for x, y in zip(got["probabilities"], want))
+            b.check(len(got["probabilities"]) >= len(want) > 300 and off < 1e-5, f"{model}, {sound}: off by {off}")
+            b.check([round(x * 16000) for x in got["segments"]] == known, f"{model}, {sound}: {got['segments']}")
+        got = run(b, "vad", f"vad_silero/{model}.onnx", "-i", f"sound={at('vad_silero/test.wav')}", "--set", "pad=0", "--set",
+                  "min_silence=0")
+        known = [x for segment in json.loads((folder / "ref_segments.json").read_text())["segments_s"] for x in segment]
+        b.check(len(got["segments"]) == len(known) and max(abs(x - y) for x, y in zip(got["segments"], known)) < 1e-4,
+                f"{model}: {got['segments']}")
+
+
+def test_noise(b):
+    """The speech in a noisy recording, frame by frame, as upstream has it from the whole and from a stream."""
+    folder = DATA / "speech_gtcrn"
+    for model in ["gtcrn_simple", "gtcrn"]:
+        got = run(b, "denoise", f"speech_gtcrn/{model}.onnx", "-i", f"sound={at('speech_gtcrn/mix.wav')}", "-o", "sound=clean.wav")
+        if not got:
+            return
+        b.check(len(got["sound"]) == len(samples(folder / "mix.wav")), f"{model}: as long as it was")
+        file = b.path("clean.wav").read_bytes()
+        b.check(file[:4] == b"RIFF" and file.endswith(struct.pack("<f", got["sound"][-1])), f"{model}: the file has it")
+        for known, most in [("enh.wav", 4e-5), ("enh_stream.wav", 7e-4)]:  # of which 3e-5 is a step of 16 bits
+            want = samples(folder / known)
+            off = max(abs(x - y) for x, y in zip(got["sound"], want))
+            b.check(len(want) > 150000 and off < most, f"{model}, {known}: off by {off}")
+
+
 def test_bytes(b):
     folder = "text_korean_spacing"
     if (DATA / folder).exists():
@@ -157,12 +216,37 @@ def test_machines(b):
             b.check(max(abs(x - y) for x, y in zip(got["torque"], known)) < 1e-5, f"{car}: {got}, {known}")
             one = run(b, "steering", f"{folder}/{car}.onnx", "--set", "speed=20", "--set", "accel=1")
             b.check(near(one["torque"], known[1], 1e-5), f"{car} from what a driver knows: {one}, {known[1]}")
+    test_robots(b)
+
+
+def test_robots(b):
     folder = "robot_mujoco_playground"
-    case = DATA / folder / "test_data_set_0_go1_policy"
-    got = run(b, "walking", f"{folder}/go1_policy.onnx", "-i", f"observation=@{case / 'input_0.pb'}")
-    if got:
-        known = b.json("dump", case / "output_0.pb", "--json")["data"]
-        b.check(max(abs(x - y) for x, y in zip(got["action"], known)) < 1e-4, f"{got}, {known}")
+    for robot in ["go1", "g1"]:
+        case = DATA / folder / f"test_data_set_0_{robot}_policy"
+        got = run(b, "walking", f"{folder}/{robot}_policy.onnx", "-i", f"observation=@{case / 'input_0.pb'}")
+        if got:
+            known = b.json("dump", case / "output_0.pb", "--json")["data"]
+            b.check(max(abs(x - y) for x, y in zip(got["action"], known)) < 1e-4, f"{got}, {known}")
+    if (DATA / folder).exists():
+        test_steps_of_a_robot(b, folder)
+
+
+def test_steps_of_a_robot(b, folder):
+    """Two steps of the G1: what it is told, where its joints are, what it did last, and the phase of its gait."""
+    rest = [-0.312, 0, 0, 0.669, -0.363, 0] * 2 + [0, 0, 0.073] + [0.2, 0.2, 0, 0.6, 0, 0, 0, 0.2, -0.2, 0, 0.6, 0, 0, 0]
+    joints = [x + 0.01 * i for i, x in enumerate(rest)]
+    last, words = [0.0] * 29, []
+    for step in range(2):
+        phases = [f(step * 2 * math.pi * 1.5 * 0.02 + foot * math.pi) for f in (math.cos, math.sin) for foot in (0, 1)]
+        row = [0.3, 0, 0, 0, 0.1, 0, 0, 0, -1, 0.5, 0, 0.25, *(0.01 * i for i in range(29)), *[0.0] * 29, *last, *phases]
+        b.write("row.npy", npy("<f4", [1, len(row)], struct.pack(f"<{len(row)}f", *row)))
+        want = run(b, "walking", folder, "--set", "robot=g1", "-i", "observation=@row.npy")
+        got = run(b, "walking", folder, "--set", "robot=g1", "--set", "forward=0.5", "--set", "turn=0.25",
+                  "-i", "velocity=[0.3, 0, 0]", "-i", "rotation=[0, 0.1, 0]", "-i", f"joints={json.dumps(joints)}",
+                  *words, "--save-state", "walk.safetensors")
+        b.check(max(abs(x - y) for x, y in zip(got["action"], want["action"])) < 1e-5, f"step {step}: {got}, {want}")
+        b.check(max(abs(t - r - a / 2) for t, r, a in zip(got["targets"], rest, got["action"])) < 1e-6, f"targets: {got}")
+        last, words = got["action"], ["--load-state", "walk.safetensors"]
 
 
 def test_without_models(b):
@@ -178,6 +262,8 @@ def test(b):
     test_road(b)
     test_text_in_pictures(b)
     test_sound(b)
+    test_speech(b)
+    test_noise(b)
     test_bytes(b)
     test_file_types(b)
     test_machines(b)

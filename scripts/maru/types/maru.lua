@@ -346,6 +346,18 @@ function instance:emit(text) end
 ---@field count? integer 13
 ---@field lifter? number
 
+---@class maru.audio.speech_options
+---@field rate? integer 16000
+---@field hop? integer 512: samples for each probability
+---@field count? integer samples of the sound
+---@field threshold? number 0.5
+---@field exit? number threshold - 0.15
+---@field min_speech? number seconds, 0.25
+---@field min_silence? number seconds, 0.1
+---@field max_speech? number seconds
+---@field pause? number seconds, 0.098
+---@field pad? number seconds, 0.03
+
 ---@class maru.vision.detect_options
 ---@field score? number 0.25
 ---@field iou? number 0.5

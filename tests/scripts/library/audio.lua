@@ -106,6 +106,29 @@ check.equal(x.sample_rate, nil, "no rate")
 check.equal(x:set_sample_rate(16000).sample_rate, 16000, "a rate that was set")
 for n = 0, #wav - 1 do check.equal(pcall(audio.decode, wav:sub(1, n)), false, "a cut file") end
 
+-- Probabilities of speech in tenths, {value, how often}; what Silero's own get_speech_timestamps makes of them.
+local speech = {}
+for _, run in ipairs { { 1, 2 }, { 8, 10 }, { 4, 3 }, { 8, 6 }, { 1, 2 }, { 9, 12 }, { 2, 8 }, { 8, 5 }, { 1, 9 }, { 7, 20 },
+  { 1, 1 }, { 6, 2 }, { 0, 6 }, { 9, 4 } } do
+  for _ = 1, run[2] do speech[#speech + 1] = run[1] / 10 end
+end
+for _, case in ipairs {
+  { {}, { { 544, 18400 }, { 28704, 41440 } } },
+  { { min_speech = 0.1, min_silence = 0, pad = 0 },
+    { { 1024, 10752 }, { 11776, 17920 }, { 22016, 24576 }, { 29184, 39424 }, { 44032, 45980 } } },
+  { { threshold = 0.75, exit = 0.3 }, { { 544, 18400 } } },
+  { { pad = 0.2 }, { { 0, 21120 }, { 25984, 44160 } } },
+  { { max_speech = 0.5 }, { { 544, 7936 }, { 7936, 15328 }, { 28704, 36096 }, { 36096, 43488 } } },
+  { { max_speech = 0.5, min_silence = 0.4 },
+    { { 544, 7936 }, { 7936, 15104 }, { 15104, 18400 }, { 21536, 28928 }, { 28928, 36096 }, { 36096, 43488 } } },
+} do
+  case[1].count = #speech * 512 - 100
+  check.close(audio.speech(speech, case[1]), case[2], "speech", 0)
+end
+check.close(audio.speech(maru.tensor(speech, "f32"), { count = #speech * 512 - 100 }), { { 544, 18400 }, { 28704, 41440 } },
+  "speech of a tensor", 0)
+check.equal(#audio.speech {}, 0, "no speech in nothing")
+
 check.fails("the sound is not a WAV file", audio.decode, "RIFF....")
 check.fails("decode: the bytes of a file were expected, not nil", audio.decode)
 check.fails("the sound", audio.decode, "nothing")
