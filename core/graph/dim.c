@@ -325,6 +325,48 @@ static bool is_multiple(const maru_exprs *exprs, const poly *x, int64_t divisor)
     return true;
 }
 
+/* x = whole * divisor + rest: whole has the terms whose coefficients the divisor divides. */
+static bool split_poly(const poly *x, int64_t divisor, poly *whole, poly *rest)
+{
+    whole->n = rest->n = 0;
+    for (uint32_t i = 0; i < x->n; i++) {
+        term t = x->terms[i];
+        const bool is_whole = t.coefficient % divisor == 0;
+        t.coefficient /= is_whole ? divisor : 1;
+        if (!poly_add_term(is_whole ? whole : rest, &t))
+            return false;
+    }
+    return true;
+}
+
+/* By a constant: (32*r - 1) // 2 is 16*r - 1, and s // 2 // 2 is s // 4. */
+static maru_status divide_by_constant(maru_exprs *exprs, maru_expr_op op, maru_dim a, int64_t divisor, maru_dim *out)
+{
+    poly x = {0};
+    poly whole = {0};
+    poly rest = {0};
+    int64_t inner = 0;
+    int64_t both = 0;
+    if (op == MARU_EXPR_FLOORDIV && a < 0) {
+        const maru_expr_record e = exprs->list.data[index_of(a)];
+        if (e.op == MARU_EXPR_FLOORDIV && maru_expr_is_const(exprs, dim_of((uint32_t)e.b), &inner) && inner > 0 &&
+            maru_mul_i64(inner, divisor, &both))
+            return maru_expr_make(exprs, op, dim_of((uint32_t)e.a), both, out);
+    }
+    if (!poly_of(exprs, a, &x) || !split_poly(&x, divisor, &whole, &rest) || whole.n == 0)
+        return intern_op(exprs, op, a, divisor, out);
+    maru_dim part = 0;
+    MARU_TRY(build_poly(exprs, &rest, &part));
+    MARU_TRY(maru_expr_make(exprs, op, part, divisor, &part));
+    if (op == MARU_EXPR_MOD) {
+        *out = part;
+        return MARU_OK;
+    }
+    maru_dim quotient = 0;
+    MARU_TRY(build_poly(exprs, &whole, &quotient));
+    return maru_expr_make(exprs, MARU_EXPR_ADD, quotient, part, out);
+}
+
 static maru_status make_division(maru_exprs *exprs, maru_expr_op op, maru_dim a, maru_dim b, maru_dim *out)
 {
     poly x = {0};
@@ -337,6 +379,8 @@ static maru_status make_division(maru_exprs *exprs, maru_expr_op op, maru_dim a,
         return maru_expr_const(exprs, 0, out);
     if (known && poly_divide(&x, &y, &quotient))
         return op == MARU_EXPR_MOD ? maru_expr_const(exprs, 0, out) : build_poly(exprs, &quotient, out);
+    if (b > 0)
+        return divide_by_constant(exprs, op, a, b, out);
     return intern_op(exprs, op, a, b, out);
 }
 

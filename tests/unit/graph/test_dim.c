@@ -62,6 +62,23 @@ static void division_is_exact_where_it_can_be(void **state)
     assert_true(make(f, MARU_DIM_MOD, f->batch, 4) < 0);
 }
 
+/* Strides of 2 over and over, as networks of pictures have them. */
+static void division_by_a_constant_takes_out_what_it_can(void **state)
+{
+    fixture *f = *state;
+    const maru_dim rows = make(f, MARU_DIM_MUL, f->batch, 32);
+    const maru_dim less = make(f, MARU_DIM_SUB, rows, 1);
+    assert_int_equal(make(f, MARU_DIM_FLOORDIV, less, 2),
+                     make(f, MARU_DIM_SUB, make(f, MARU_DIM_MUL, f->batch, 16), 1));
+    assert_int_equal(make(f, MARU_DIM_CEILDIV, less, 2), make(f, MARU_DIM_MUL, f->batch, 16));
+    assert_int_equal(make(f, MARU_DIM_MOD, less, 8), 7);
+    const maru_dim half = make(f, MARU_DIM_FLOORDIV, f->batch, 2);
+    assert_int_equal(make(f, MARU_DIM_FLOORDIV, half, 3), make(f, MARU_DIM_FLOORDIV, f->batch, 6));
+    const maru_dim mixed = make(f, MARU_DIM_ADD, rows, f->batch);  // 33*batch: nothing is a whole number of halves
+    assert_int_equal(make(f, MARU_DIM_FLOORDIV, make(f, MARU_DIM_ADD, mixed, 4), 2),
+                     make(f, MARU_DIM_ADD, make(f, MARU_DIM_FLOORDIV, mixed, 2), 2));
+}
+
 static void constants_are_numbers(void **state)
 {
     fixture *f = *state;
@@ -130,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sums_of_products_have_one_form, setup, teardown),
         cmocka_unit_test_setup_teardown(division_is_exact_where_it_can_be, setup, teardown),
+        cmocka_unit_test_setup_teardown(division_by_a_constant_takes_out_what_it_can, setup, teardown),
         cmocka_unit_test_setup_teardown(constants_are_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(ranges_decide_min_and_max, setup, teardown),
         cmocka_unit_test_setup_teardown(evaluation_gives_numbers_or_a_sentence, setup, teardown),
