@@ -116,6 +116,17 @@ static void push_ports(lua_State *L, const maru_onnx_file *file, port_at at)
     }
 }
 
+static void push_metadata(lua_State *L, const maru_onnx_file *file)
+{
+    const char *key = NULL;
+    const char *value = NULL;
+    lua_newtable(L);
+    for (size_t i = 0; maru_onnx_metadata_at(file, i, &key, &value); i++) {
+        lua_pushstring(L, value);
+        lua_setfield(L, -2, key);
+    }
+}
+
 static int model_index(lua_State *L)
 {
     const maru_onnx_file *file = check(L);
@@ -124,8 +135,11 @@ static int model_index(lua_State *L)
         push_ports(L, file, maru_onnx_input_at);
     else if (strcmp(key, "outputs") == 0)
         push_ports(L, file, maru_onnx_output_at);
+    else if (strcmp(key, "metadata") == 0)
+        push_metadata(L, file);
     else
-        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "an ONNX model has inputs and outputs, no '%s'", key);
+        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "an ONNX model has inputs, outputs and metadata, no '%s'",
+                               key);
     return 1;
 }
 

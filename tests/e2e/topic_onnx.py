@@ -374,7 +374,7 @@ return maru.model {
     if how == "absent" then maru.onnx "absent.onnx" end
     if how == "ports" then
       local a, b = net().inputs[1], net().outputs[1]
-      m:output("y", x) print(a.name, a.dtype, a.dims[1], a.dims[2], b.name)
+      m:output("y", x) print(a.name, a.dtype, a.dims[1], a.dims[2], b.name, net().metadata.words)
     end
   end,
 }
@@ -385,7 +385,7 @@ def test_in_scripts(b):
     """A model is a function on tensors: composed, cut, with other weights and dims."""
     nodes = [o.node("Add", ["x", "w"], ["sum"], name="add"), o.node("Mul", ["sum", "sum"], ["y"], name="square")]
     w = o.tensor("w", o.FLOAT, [4], [10, 20, 30, 40])
-    b.write("part/m.onnx", simple(nodes, [w]))
+    b.write("part/m.onnx", simple(nodes, [w]) + o.data(14, o.data(1, "words") + o.data(2, "a,b")))
     strange = [*nodes[:1], o.node("Strange", ["sum"], ["y"], name="strange")]
     b.write("part/strange.onnx", simple(strange, [w]))
     b.write("part/part.lua", PART)
@@ -403,7 +403,7 @@ def test_in_scripts(b):
     rows = "[[1, 2, 3, 4], [0, 0, 0, 0]]"
     b.check(b.json(*words("open", rows))["y"]["data"] == [*square, 100, 400, 900, 1600], "a dim is fixed")
     b.bad(INPUT, ["x", "2"], *words("open"))
-    b.check("x\tf32\tn\t4\ty" in b.good(*words("ports")).error, "what it says of its inputs and outputs")
+    b.check("x\tf32\tn\t4\ty\ta,b" in b.good(*words("ports")).error, "what it says of its inputs and outputs")
     for how, code, names in [
             ("beyond", UNSUPPORTED, ["Strange", "strange.onnx"]),
             ("wide", INPUT, ["m.onnx", "'x'", "f32[n, 4]", "f32[rows, 5]"]),

@@ -96,6 +96,16 @@ bool maru_onnx_has_op(const maru_onnx_file *file, const char *domain, const char
     return false;
 }
 
+bool maru_onnx_metadata_at(const maru_onnx_file *file, size_t index, const char **out_key, const char **out_value)
+{
+    const Maru__Onnx__ModelProto *model = maru_onnx_file_model(file);
+    if (index >= model->n_metadata_props)
+        return false;
+    *out_key = text_of(model->metadata_props[index]->key);
+    *out_value = text_of(model->metadata_props[index]->value);
+    return true;
+}
+
 /* ---- names ---- */
 
 static maru_status list_names(part_import *p, const onnx_graph *g)

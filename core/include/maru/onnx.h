@@ -79,6 +79,10 @@ typedef struct maru_onnx_port {
 MARU_API bool maru_onnx_input_at(const maru_onnx_file *file, size_t index, maru_onnx_port *out_port);
 MARU_API bool maru_onnx_output_at(const maru_onnx_file *file, size_t index, maru_onnx_port *out_port);
 
+/* What the model's author wrote beside it (metadata_props); false past the last. Texts live as long as the file. */
+MARU_API bool maru_onnx_metadata_at(const maru_onnx_file *file, size_t index, const char **out_key,
+                                    const char **out_value);
+
 /* A value of the graph in the place of one of the model: an input, an initialiser, or what a node makes. */
 typedef struct maru_onnx_given {
     const char *name;
