@@ -297,7 +297,7 @@ static int host_print(lua_State *L)
 /* Refuses a key of the description, the table at 1, that means nothing. */
 static void check_keys(lua_State *L)
 {
-    static const char known[] = "name, doc, fetch, weights, inputs, outputs, options, extra_weights, graph, run";
+    static const char known[] = "name, doc, fetch, weights, inputs, outputs, options, extra_weights, parts, graph, run";
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         const size_t n = strlen(key);
@@ -315,10 +315,15 @@ static int module_model(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     check_keys(L);
-    if (lua_getfield(L, 1, "graph") != LUA_TFUNCTION)
+    const bool has_parts = lua_getfield(L, 1, "parts") == LUA_TTABLE;
+    if (!has_parts && !lua_isnil(L, -1))
+        return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'parts' must be a table, not %s",
+                               luaL_typename(L, -1));
+    const bool has_graph = lua_getfield(L, 1, "graph") == LUA_TFUNCTION;
+    if (!has_graph && !(has_parts && lua_isnil(L, -1)))
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'graph' must be a function, not %s",
                                luaL_typename(L, -1));
-    if (lua_getfield(L, 1, "run") != LUA_TNIL && lua_type(L, -1) != LUA_TFUNCTION)
+    if (lua_getfield(L, 1, "run") != LUA_TFUNCTION && !(has_graph && lua_isnil(L, -1)))
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'run' must be a function, not %s",
                                luaL_typename(L, -1));
     if (lua_getfield(L, 1, "name") != LUA_TNIL && lua_type(L, -1) != LUA_TSTRING)

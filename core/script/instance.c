@@ -99,7 +99,7 @@ static void push_weights_path(lua_State *L, const maru_instance *m, const maru_i
     lua_pop(L, 1);
     if (m->fetch) {
         const char *folder = push_fetched(L, m->fetch);
-        if (folder && has_weights(L, folder))
+        if (folder && maru_path_exists(folder))
             return;
         lua_pop(L, 1);
     }
@@ -162,11 +162,15 @@ static void convert_setting(lua_State *L, const char *key, int wanted)
     lua_remove(L, text);
 }
 
-static void apply_settings(lua_State *L, int settings, int described, int options)
+static void apply_settings(lua_State *L, int settings, int described, int options, int parts)
 {
     lua_pushnil(L);
     while (lua_next(L, settings)) {
         const char *key = lua_tostring(L, -2);
+        if (maru_is_part_setting(L, parts, key)) {
+            lua_pop(L, 1);
+            continue;
+        }
         if (lua_getfield(L, described, key) != LUA_TTABLE)
             maru_raise_text(L, MARU_NOT_FOUND, "there is no option %s; there is: %s", key,
                             maru_push_names(L, described));
@@ -197,8 +201,9 @@ static void push_options(lua_State *L, int description, int settings)
         lua_setfield(L, options, lua_tostring(L, -3));
         lua_pop(L, 1);
     }
+    lua_getfield(L, description, "parts");
     if (settings)
-        apply_settings(L, settings, described, options);
+        apply_settings(L, settings, described, options, lua_gettop(L));
     lua_settop(L, options);
 }
 
@@ -257,6 +262,7 @@ maru_instance *maru_push_instance(lua_State *L, int index, const maru_instance_p
     push_state_table(L);
     lua_setfield(L, -2, "state");
     lua_setiuservalue(L, self, MARU_INSTANCE_FIELDS);
+    maru_make_parts(L, self, index, params);
     return m;
 }
 
@@ -297,6 +303,13 @@ maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
         return ref;
     }
     lua_getfield(L, description, "name");
+    if (lua_getfield(L, description, "graph") == LUA_TNIL) {
+        lua_getiuservalue(L, index, MARU_INSTANCE_PARTS);
+        const char *name = luaL_optstring(L, -3, "the model");
+        maru_raise_text(L, MARU_FAILED_PRECONDITION, "%s has no graph of its own, but its parts have: %s", name,
+                        maru_push_names(L, lua_gettop(L)));
+    }
+    lua_pop(L, 1);
     MARU_LUA_TRY(L, maru_graph_create(luaL_optstring(L, -1, "model"), &ref->graph));
     lua_newtable(L);
     lua_setiuservalue(L, index, MARU_INSTANCE_USED);
@@ -522,7 +535,7 @@ void maru_instance_open(lua_State *L)
     static const luaL_Reg methods[] = {
         {"session", maru_model_session}, {"tokenizer", model_tokenizer}, {"file", model_file},
         {"has_file", model_has_file},    {"json", model_json},           {"emit", model_emit},
-        {"run", model_run},              {NULL, NULL},
+        {"run", model_run},              {"part", maru_model_part},      {NULL, NULL},
     };
     maru_push_class(L, MARU_CLASS_MODEL, functions);
     lua_newtable(L);

@@ -28,7 +28,9 @@ enum {
     MARU_INSTANCE_USED,        // weights used by the graph: name to value
     MARU_INSTANCE_PROBLEMS,    // what is wrong with the weights, a list of texts
     MARU_INSTANCE_INPUTS,      // tensors that the session borrows
-    MARU_INSTANCE_VALUES = MARU_INSTANCE_INPUTS,
+    MARU_INSTANCE_PARTS,       // name to instance
+    MARU_INSTANCE_OWNER,       // the instance that a part is a part of
+    MARU_INSTANCE_VALUES = MARU_INSTANCE_OWNER,
 };
 
 typedef struct maru_instance {
@@ -44,7 +46,8 @@ typedef struct maru_instance {
     maru_weights *weights;
     maru_model *model;
     maru_session *session;
-    const maru_run_params *run_params;  // of the run under way
+    const struct maru_instance *owner;  // of a part; NULL: it is none
+    const maru_run_params *run_params;  // of the run under way; a part has those of the whole
     int64_t deadline_ns;                // of the run under way; 0: none
 } maru_instance;
 
@@ -93,6 +96,22 @@ void maru_check_weights(lua_State *L, int index);
 /* onnx.c: models of files as a part of the graph; maru.onnx(name, options) */
 void maru_onnx_class(lua_State *L);
 int maru_module_onnx(lua_State *L);
+
+/* parts.c: m:part(name) */
+int maru_model_part(lua_State *L);
+/* Makes the parts of the instance at `self`, whose description is at `description`; `params` are the whole's. */
+void maru_make_parts(lua_State *L, int self, int description, const maru_instance_params *params);
+/* Whether a setting is one of a part, "part.option"; what is at `parts` is their table, or there are none. */
+bool maru_is_part_setting(lua_State *L, int parts, const char *key);
+void maru_push_part(lua_State *L, int index, const char *name);
+/* False for a model that has parts alone. */
+bool maru_has_graph(lua_State *L, int index);
+/* Pushes a list: "" and the instance, then "part." and the instance of each part, and theirs. Gives how many. */
+size_t maru_push_all_parts(lua_State *L, int index);
+
+/* states.c: of the instance at `index` and of its parts */
+void maru_save_states(lua_State *L, int index, const char *path, const char *model);
+void maru_load_states(lua_State *L, int index, const char *path);
 
 /* runner.c */
 void maru_session_class(lua_State *L);

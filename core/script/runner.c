@@ -98,6 +98,8 @@ static void set_inputs(lua_State *L, int index, const maru_instance *m, int inpu
 /* What is left of the run's time. */
 static maru_run_params params_now(lua_State *L, const maru_instance *m)
 {
+    while (m->owner)
+        m = m->owner;
     maru_run_params params = m->run_params ? *m->run_params : (maru_run_params){0};
     if (m->deadline_ns) {
         params.timeout_ns = m->deadline_ns - maru_sandbox_now_ns();

@@ -16,7 +16,8 @@
 #include "script/sandbox.h"
 
 /* Registry of the script's state. */
-enum { MODEL = 1, INPUTS, OUTPUTS, LISTS, N_PLACES = LISTS };
+enum { MODEL = 1, INPUTS, OUTPUTS, LISTS, PART, N_PLACES = PART };
+enum { MAX_SESSIONS = 64 };
 static const char places_key[N_PLACES + 1] = {0};
 
 static const size_t default_memory = (size_t)1 << 30;
@@ -51,6 +52,8 @@ struct maru_script {
     const char *name;
     const char *doc;
     list lists[MARU_SCRIPT_OUTPUTS + 1];
+    size_t n_sessions;       // of the model and of its parts, once they are prepared
+    maru_session *sessions[MAX_SESSIONS];
     outputs *outputs;        // a userdata of the state, or NULL
 };
 
@@ -156,6 +159,36 @@ static void read_description(lua_State *L, maru_script *s, int description)
     }
     lua_settop(L, kept);
     set_place(L, LISTS);
+}
+
+/* Options of parts are called "part.option". */
+static void read_part_options(lua_State *L, maru_script *s, int model)
+{
+    const size_t n = maru_push_all_parts(L, model);
+    const int all = lua_gettop(L);
+    lua_newtable(L);  // what keeps the list: { options = ..., box = ... }
+    lua_newtable(L);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, all, (lua_Integer)(2 * i + 1));
+        const char *prefix = lua_tostring(L, -1);
+        lua_rawgeti(L, all, (lua_Integer)(2 * i + 2));
+        maru_push_fields(L, -1);
+        lua_getfield(L, -1, "description");
+        const bool has_options = lua_getfield(L, -1, "options") == LUA_TTABLE;
+        for (lua_pushnil(L); has_options && lua_next(L, -2);) {
+            lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, -2));
+            lua_insert(L, -2);
+            lua_rawset(L, all + 2);
+        }
+        lua_settop(L, all + 2);
+    }
+    lua_setfield(L, all + 1, "options");
+    s->lists[MARU_SCRIPT_OPTIONS] = read_list(L, all + 1, "options");
+    lua_setfield(L, all + 1, "box");
+    push_place(L, LISTS);
+    lua_pushvalue(L, all + 1);
+    lua_rawseti(L, -2, MARU_SCRIPT_OPTIONS + 1);
+    lua_settop(L, all - 1);
 }
 
 /* ---- loading ---- */
@@ -277,6 +310,13 @@ static int load_protected(lua_State *L)
         .settings = lua_gettop(L),
     };
     maru_push_instance(L, description, &params);
+    const int model = lua_gettop(L);
+    read_part_options(L, c->script, model);
+    if (load->params->part)
+        maru_push_part(L, model, load->params->part);
+    else
+        lua_pushvalue(L, model);
+    set_place(L, PART);
     set_place(L, MODEL);
     lua_newtable(L);
     set_place(L, INPUTS);
@@ -358,7 +398,7 @@ bool maru_script_describe(const maru_script *script, maru_script_list which, siz
 static int graph_protected(lua_State *L)
 {
     const call *c = get_call(L);
-    push_place(L, MODEL);
+    push_place(L, PART);
     maru_graph_ref *ref = maru_push_built_graph(L, 1);
     *(maru_graph **)c->out = ref->graph;
     ref->graph = NULL;
@@ -375,7 +415,7 @@ maru_status maru_script_graph(maru_script *script, maru_graph **out_graph)
 static int model_protected(lua_State *L)
 {
     const call *c = get_call(L);
-    push_place(L, MODEL);
+    push_place(L, PART);
     maru_need_model(L, 1);
     *(maru_model **)c->out = maru_check_instance(L, 1)->model;
     return 0;
@@ -391,7 +431,7 @@ maru_status maru_script_model(maru_script *script, maru_model **out_model)
 static int session_protected(lua_State *L)
 {
     const call *c = get_call(L);
-    push_place(L, MODEL);
+    push_place(L, PART);
     maru_need_session(L, 1);
     *(maru_session **)c->out = maru_check_instance(L, 1)->session;
     return 0;
@@ -402,6 +442,37 @@ maru_status maru_script_session(maru_script *script, maru_session **out_session)
     call c = {.out = out_session};
     *out_session = NULL;
     return protect(script, session_protected, &c);
+}
+
+static int prepare_protected(lua_State *L)
+{
+    maru_script *s = get_call(L)->script;
+    push_place(L, MODEL);
+    const size_t n = maru_push_all_parts(L, 1);
+    s->n_sessions = 0;
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, (lua_Integer)(2 * i + 2));
+        if (maru_has_graph(L, 3)) {
+            maru_need_session(L, 3);
+            if (s->n_sessions == MAX_SESSIONS)
+                return maru_raise_text(L, MARU_UNSUPPORTED, "%s has more than %d parts", s->name, MAX_SESSIONS);
+            s->sessions[s->n_sessions++] = maru_check_instance(L, 3)->session;
+        }
+        lua_settop(L, 2);
+    }
+    return 0;
+}
+
+maru_status maru_script_prepare(maru_script *script)
+{
+    call c = {0};
+    return protect(script, prepare_protected, &c);
+}
+
+void maru_script_cancel(maru_script *script)
+{
+    for (size_t i = 0; i < script->n_sessions; i++)
+        maru_session_cancel(script->sessions[i]);
 }
 
 /* ---- inputs ---- */
@@ -626,10 +697,9 @@ maru_status maru_script_run(maru_script *script, const maru_run_params *params)
 {
     maru_instance *m = NULL;
     call c = {.out = &m};
-    maru_model *model = NULL;
     script->outputs = NULL;
     // Compiled before the clock starts, and with the limits of loading.
-    maru_status status = maru_script_model(script, &model);
+    maru_status status = maru_script_prepare(script);
     if (status == MARU_OK)
         status = protect(script, borrow_instance, &c);
     if (status != MARU_OK)
@@ -658,24 +728,7 @@ static int save_protected(lua_State *L)
 {
     const call *c = get_call(L);
     push_place(L, MODEL);
-    maru_need_session(L, 1);
-    const maru_instance *m = maru_check_instance(L, 1);
-    const maru_graph *graph = maru_model_graph(m->model);
-    const size_t n = maru_graph_state_count(graph);
-    maru_push_fields(L, 1);
-    lua_getfield(L, -1, "state");
-    maru_push_as_json(L, -1);
-    const char *metadata[] = {"maru.state", lua_tostring(L, -1), "maru.model", c->script->name};
-    const char **names = maru_box_array(L, n, sizeof *names);
-    maru_tensor *tensors = maru_box_array(L, n, sizeof *tensors);
-    for (size_t i = 0; i < n; i++) {
-        names[i] = maru_graph_state_name(graph, i);
-        maru_host_tensor *host = maru_push_empty_tensor(L);
-        MARU_LUA_TRY(L, maru_session_get_state(m->session, names[i], &host->tensor));
-        tensors[i] = host->tensor;
-        luaL_checkstack(L, 8, NULL);
-    }
-    MARU_LUA_TRY(L, maru_weights_save(c->in, names, tensors, n, metadata, 2));
+    maru_save_states(L, 1, c->in, c->script->name);
     return 0;
 }
 
@@ -685,58 +738,11 @@ maru_status maru_script_save_state(maru_script *script, const char *path)
     return protect(script, save_protected, &c);
 }
 
-static void close_weights(void *held)
-{
-    maru_weights *weights = held;
-    maru_weights_close(&weights);
-}
-
-/* Fills m.state, below on the stack, with the table on top. */
-static void replace_state(lua_State *L, int state, int from)
-{
-    lua_pushnil(L);
-    while (lua_next(L, state)) {
-        lua_pop(L, 1);
-        lua_pushvalue(L, -1);
-        lua_pushnil(L);
-        lua_rawset(L, state);
-    }
-    lua_pushnil(L);
-    while (lua_next(L, from)) {
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
-        lua_rawset(L, state);
-    }
-}
-
 static int load_state_protected(lua_State *L)
 {
     const call *c = get_call(L);
-    const char *path = c->in;
     push_place(L, MODEL);
-    maru_need_session(L, 1);
-    const maru_instance *m = maru_check_instance(L, 1);
-    const maru_graph *graph = maru_model_graph(m->model);
-    maru_box *box = maru_box_push(L, close_weights);
-    maru_weights *weights = NULL;
-    const maru_status status = maru_weights_open(path, &weights);
-    box->held = weights;
-    MARU_LUA_TRY(L, status);
-    for (size_t i = 0; i < maru_graph_state_count(graph); i++) {
-        const char *name = maru_graph_state_name(graph, i);
-        maru_host_tensor *host = maru_push_empty_tensor(L);
-        MARU_LUA_TRY(L, maru_weights_tensor(weights, name, &host->tensor));
-        MARU_LUA_TRY(L, maru_session_set_state(m->session, name, &host->tensor));
-        lua_pop(L, 1);
-    }
-    const char *text = maru_weights_metadata(weights, "maru.state");
-    maru_push_fields(L, 1);
-    lua_getfield(L, -1, "state");
-    maru_push_json(L, text ? text : "{}", strlen(text ? text : "{}"), path);
-    if (lua_type(L, -1) != LUA_TTABLE)
-        return maru_raise_text(L, MARU_DATA_LOSS, "%s: the script's state must be an object", path);
-    replace_state(L, lua_gettop(L) - 1, lua_gettop(L));
-    maru_box_clear(box);
+    maru_load_states(L, 1, c->in);
     return 0;
 }
 

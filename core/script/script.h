@@ -36,6 +36,7 @@ typedef struct maru_script_params {
     const char *config;      // NULL: config.json beside the weights, if there is one
     const maru_script_setting *settings;
     size_t n_settings;
+    const char *part;        // of several graphs, the one whose graph, model and session are meant; NULL: its own
     const char *library;     // folder that holds the Lua library maru/; NULL: $MARU_LIBRARY, else near the program
     maru_model_params model;
     maru_script_limits limits;
@@ -72,11 +73,16 @@ typedef enum maru_script_list {
 bool maru_script_describe(const maru_script *script, maru_script_list list, size_t index, const char **out_name,
                           const char **out_doc);
 
-/* The script's graph; the script makes it at first use. The caller's to destroy. */
+/* The script's graph, or that of the part that was named; the script makes it at first use. The caller's to destroy. */
 MARU_NODISCARD maru_status maru_script_graph(maru_script *script, maru_graph **out_graph);
 /* The compiled model and the session, made at first use; borrowed. */
 MARU_NODISCARD maru_status maru_script_model(maru_script *script, maru_model **out_model);
 MARU_NODISCARD maru_status maru_script_session(maru_script *script, maru_session **out_session);
+
+/* Compiles what the model and its parts compute, and makes their sessions; a run does so, too. */
+MARU_NODISCARD maru_status maru_script_prepare(maru_script *script);
+/* Ends the run under way with CANCELLED, as maru_session_cancel does; from any thread once it is prepared. */
+void maru_script_cancel(maru_script *script);
 
 /* Inputs of the next runs; copied. NOT_FOUND lists the script's inputs. */
 MARU_NODISCARD maru_status maru_script_set_input(maru_script *script, const char *name, const maru_file_value *value);
@@ -89,7 +95,7 @@ bool maru_script_output(const maru_script *script, size_t index, const char **ou
 /*
  * The session's states, and what the script itself keeps between runs
  * (position, text so far: its `state` table of numbers and strings), as one
- * safetensors file.
+ * safetensors file. Those of a part begin with its name and a dot.
  */
 MARU_NODISCARD maru_status maru_script_save_state(maru_script *script, const char *path);
 MARU_NODISCARD maru_status maru_script_load_state(maru_script *script, const char *path);

@@ -12,6 +12,7 @@ static const option options[] = {
     {"runs", 'n', "N", "counted runs (default 20)"},
     {"warmup", 0, "N", "runs before them (default 3)"},
     {"profile", 0, NULL, "a table of the time per op, of one more run"},
+    {"part", 0, "NAME", "of a model of several graphs, that part (default: its own graph)"},
     {0},
 };
 

@@ -9,6 +9,7 @@
 
 static const option options[] = {
     {"dot", 0, NULL, "a graph as DOT instead of text"},
+    {"part", 0, "NAME", "of a model of several graphs, that part (default: its own graph)"},
     {0},
 };
 

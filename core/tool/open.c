@@ -228,6 +228,7 @@ maru_status open_script(const parsed *args, opened *out)
         .config = get_option(args, "config", NULL),
         .settings = settings,
         .n_settings = read_settings(args, settings, MAX_SETTINGS, room),
+        .part = get_option(args, "part", NULL),
         .model = {
             .devices = get_option(args, "device", NULL),
             .device_options = device_options,

@@ -10,6 +10,7 @@
 static const option options[] = {
     {"format", 'f', "FORMAT", "text (default), json, dot, or svg (needs Graphviz)"},
     {"output", 'o', "FILE", "where to write it (default: stdout)"},
+    {"part", 0, "NAME", "of a model of several graphs, that part (default: its own graph)"},
     {0},
 };
 

@@ -96,13 +96,13 @@ static maru_status finish(const parsed *args, const opened *o)
 
 /* ---- the run ---- */
 
-static maru_session *running;  // for the signal handler alone
+static maru_script *running;  // for the signal handler alone
 
 static void on_interrupt(int number)
 {
     signal(number, SIG_DFL);  // the second one ends the process
     if (running)
-        maru_session_cancel(running);
+        maru_script_cancel(running);
 }
 
 static maru_status run_script(const parsed *args, opened *o, profile *p, long long timeout_ms)
@@ -113,10 +113,11 @@ static maru_status run_script(const parsed *args, opened *o, profile *p, long lo
         .trace = traced ? profile_add : NULL,
         .trace_ctx = p,
     };
-    maru_status status = maru_script_session(o->script, &running);
+    maru_status status = maru_script_prepare(o->script);
     clear_progress();
     if (status == MARU_OK && has_flag(args, "load-state"))
         status = maru_script_load_state(o->script, get_option(args, "load-state", NULL));
+    running = o->script;
     signal(SIGINT, on_interrupt);
     if (status == MARU_OK)
         status = maru_script_run(o->script, &params);

@@ -9,9 +9,9 @@ _maru() {
     local own=
     case "$command" in
     run) own="--input --save --save-state --load-state --profile --trace --timeout" ;;
-    bench) own="--runs --warmup --profile" ;;
-    plan) own="--format --output" ;;
-    dump) own="--dot" ;;
+    bench) own="--part --runs --warmup --profile" ;;
+    plan) own="--format --output --part" ;;
+    dump) own="--dot --part" ;;
     certify) own="--op --html --onnx --test --absolute --device --device-option" shared=$host ;;
     export) own="--output --opset --decompose --whole --external --input" ;;
     quantize) own="--calibrate --output --method --activations --per-tensor --samples --opset --external" ;;

@@ -123,8 +123,81 @@ def test_weights(b):
     b.bad(INPUT, ["z", "x"], *words, "-i", "z=[1,2,3]")
 
 
+COUNTER = HEAD + """
+return maru.model {
+  name = "counter",
+  inputs = { x = { doc = "f32[3]" } },
+  options = { by = { default = 1, doc = "times" } },
+  graph = function(m)
+    local sum = m:state("sum", "f32", { 3 })
+    local now = sum + m:input("x", "f32", { 3 }) * m.options.by
+    m:set_state("sum", now)
+    m:output("now", now)
+  end,
+  run = function(m, input)
+    m.state.runs = (m.state.runs or 0) + 1
+    return { now = m:session():run({ x = input.x }).now, runs = m.state.runs }
+  end,
+}
+"""
+
+WHOLE = HEAD + """
+local counter = require "counter"
+return maru.model {
+  name = "whole",
+  options = { how = { default = "plain" } },
+  parts = { one = counter, ten = { counter, options = { by = 10 } } },
+  run = function(m, input)
+    if m.options.how == "misnamed" then m:part "two" end
+    if m.options.how == "graph" then m:session() end
+    local one, ten = m:part("one"):run { x = input.x }, m:part("ten"):run { x = input.x }
+    return { sum = one.now + ten.now, runs = one.runs + ten.runs, by = m:part("ten").options.by }
+  end,
+}
+"""
+
+
+def test_parts(b):
+    """A model of several graphs: each part has options, states and a session of its own."""
+    b.write("parts/counter.lua", COUNTER)
+    b.write("parts/whole.lua", WHOLE)
+    words = ["run", "parts/whole.lua", "-i", "x=[1,2,3]", "--json"]
+
+    def got(*more):
+        out = b.json(*words, *more)
+        return out and (out["sum"]["data"], out["runs"]["data"], out["by"]["data"])
+    b.check(got() == ([11, 22, 33], [2], [10]), "both parts ran")
+    b.check(got("--set", "ten.by=2", "--set", "one.by=3") == ([5, 10, 15], [2], [2]), "options of parts")
+    got("--save-state", "s.safetensors")
+    b.check(got("--load-state", "s.safetensors", "--set", "ten.by=20") == ([32, 64, 96], [4], [20]), "states of parts")
+    listed = b.good("dump", "s.safetensors").text
+    b.check("one.sum" in listed and "ten.sum" in listed, f"they have the names of parts: {listed}")
+    told = b.good("run", "parts/whole.lua", "--help").text
+    b.check("one.by" in told and "ten.by" in told and "how" in told, f"help lists options of parts: {told}")
+    profiled = b.good(*words[:-1], "--profile").text
+    b.check("op " in profiled and "Add" in profiled, f"a profile has what parts did: {profiled}")
+    b.check("sum" in b.good("dump", "parts/whole.lua", "--part", "ten").text, "the graph of a part")
+    b.good("plan", "parts/whole.lua", "--part", "one")
+    b.good("bench", "parts/whole.lua", "--part", "one", "--runs", "2")
+    for names, more in [(["option be", "by"], ["--set", "ten.be=1"]), (["two.by", "how"], ["--set", "two.by=1"]),
+                        (["by", "big"], ["--set", "one.by=big"]), (["'two'", "one, ten"], ["--set", "how=misnamed"]),
+                        (["no graph of its own", "one, ten"], ["--set", "how=graph"]),
+                        (["one.sum"], ["--load-state", "other.safetensors"])]:
+        b.write("other.safetensors", safetensors({"ten.sum": ("F32", [3], floats(1, 2, 3))}))
+        b.bad(INPUT, names, *words, *more)
+    for word in ["dump", "plan", "bench"]:
+        b.bad(INPUT, ["whole", "no graph of its own", "one, ten"], word, "parts/whole.lua")
+        b.bad(INPUT, ["'three'", "one, ten"], word, "parts/whole.lua", "--part", "three")
+    run = "run = function() return {} end"
+    for text, names in [("parts = 3, " + run, "'parts'"), ("parts = {}", "'run'"), ("parts = { a = 3 }, " + run, "'a'"),
+                        ("parts = { 3 }, " + run, "name = model"), ("parts = { a = { name = 1 } }, graph = 1, " + run, "'graph'")]:
+        b.write("parts/bad.lua", HEAD + "return maru.model { " + text + " }")
+        b.bad(INPUT, names, "run", "parts/bad.lua")
+
+
 def test(b):
     b.write("m.lua", MODEL)
+    test_parts(b)
     test_main_chunk(b)
     test_graph_function(b)
     test_run_function(b)
