@@ -20,7 +20,8 @@ function image.decode(bytes)
 end
 
 --- u8[height, width, channels] to f32[1, channels, height, width], in memory: (x * scale - mean) / std.
---- options: scale (1/255), mean and std (a number, or one for each channel), channels (how many of them to keep).
+--- options: scale (1/255), mean and std (a number, or one for each channel), channels (how many of them to keep), bgr
+--- (true: blue comes first, as in OpenCV; mean and std are in that order, too).
 function image.to_input(picture, options)
   options = options or {}
   local x = picture:cast "f32"
@@ -28,6 +29,7 @@ function image.to_input(picture, options)
   local keep = options.channels
   if keep and keep < x.shape[3] then x = x:slice(2, 0, keep) end
   x = x:transpose(2, 0, 1)
+  if options.bgr and x.shape[1] >= 3 then x = maru.join({ x:slice(0, 2, 3), x:slice(0, 1, 2), x:slice(0, 0, 1) }, 0) end
   local function per_channel(values)
     if type(values) == "number" then return values end
     return maru.tensor(values, "f32"):reshape { #values, 1, 1 }
@@ -49,6 +51,27 @@ end
 function image.resize(x, height, width, mode)
   local shape = x.shape
   return maru.op("Resize", { x, false, false, { shape[1], shape[2], height, width } }, { mode = mode or "linear" })
+end
+
+-- 0 to n - 1, f32[n], for a dim or a number.
+local function count_up(m, n)
+  return maru.op("Range", { 0, m:shape({ n }):reshape {}, 1 }):cast "f32"
+end
+
+--- Part of the graph: x, [1, channels, h, w], seen through a perspective: the point (u, v) of the result is the point
+--- (x, y) / z of x, (x, y, z) = matrix * (u, v, 1), matrix being f32[3, 3] of the graph (see shapes.perspective). Beyond
+--- its edges x goes on as it ends. mode: "linear", "nearest" or "cubic".
+function image.warp(m, x, matrix, height, width, mode)
+  local h, w = x.shape[3], x.shape[4]
+  local u = count_up(m, width):reshape({ 1, width }):expand { height, width }
+  local v = count_up(m, height):reshape({ height, 1 }):expand { height, width }
+  local points = maru.op("Concat", { u:unsqueeze(2), v:unsqueeze(2), (u * 0 + 1):unsqueeze(2) }, { axis = 2 })
+  points = points:reshape({ height * width, 3 }):matmul(matrix:transpose())
+  points = points:slice(1, 0, 2) / points:slice(1, 2, 3)
+  -- Of the grid -1 and 1 are the middles of the outermost pixels.
+  local span = (m:shape({ w, h }):cast "f32" - 1):clip(1)
+  local grid = (points * 2 / span - 1):reshape { 1, height, width, 2 }
+  return maru.op("GridSample", { x, grid }, { mode = mode or "linear", padding_mode = "border", align_corners = 1 })
 end
 
 -- y, [batch, channels, h, w], in the middle of `size` along an axis.

@@ -323,9 +323,10 @@ end
 
 --- The connected regions of a mask, f32 or bool [height, width], in the order of their first pixels: a list of
 --- {area, box = {x1, y1, x2, y2}, center = {x, y}, score}, score being the mean of the mask there. options: threshold
---- (0.5: a pixel above it belongs to a region), min_area (1), connect (8, or 4: pixels that meet at a corner are apart).
+--- (0.5: a pixel above it belongs to a region), min_area (1), connect (8, or 4: pixels that meet at a corner are apart),
+--- outline (true: a region has `outline`, a list with the {x, y} of the first and the last pixel of every run in a row).
 ---@param mask maru.tensor
----@param options? {threshold?: number, min_area?: integer, connect?: 4|8}
+---@param options? {threshold?: number, min_area?: integer, connect?: 4|8, outline?: boolean}
 ---@return maru.vision.region[]
 function vision.regions(mask, options)
   options = options or {}
@@ -347,8 +348,13 @@ function vision.regions(mask, options)
     local r = top.region
     if not r then
       r = { area = 0, box = { run.first, run.y, run.past, run.y + 1 }, center = { 0, 0 }, score = 0 }
+      if options.outline then r.outline = {} end
       top.region = r
       list[#list + 1] = r
+    end
+    if r.outline then
+      r.outline[#r.outline + 1] = { run.first, run.y }
+      if n > 1 then r.outline[#r.outline + 1] = { run.past - 1, run.y } end
     end
     r.area, r.score, r.box[4] = r.area + n, r.score + run.sum, run.y + 1
     r.box[1], r.box[3] = math.min(r.box[1], run.first), math.max(r.box[3], run.past)

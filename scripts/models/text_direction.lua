@@ -34,7 +34,7 @@ return maru.model {
   run = function(m, input)
     local s = input.picture.shape
     local inner = math.max(math.min(math.ceil(HEIGHT * s[2] / s[1]), WIDTH), 1)
-    local x = image.to_input(input.picture, { channels = 3, mean = 0.5, std = 0.5 })
+    local x = image.to_input(input.picture, { channels = 3, mean = 0.5, std = 0.5, bgr = true })
     m:session():bind("inner", inner)
     local scores = m:session():run({ picture = x }).scores
     return { degrees = maru.tensor(scores:argmax() * 180), score = maru.tensor(scores:max(), "f32") }

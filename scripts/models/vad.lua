@@ -4,7 +4,8 @@
 -- When somebody speaks: Silero VAD. It hears 32 ms at a time, with the last 4 ms before them, and keeps what it
 -- remembers in a state of the session.
 --
---   maru run scripts/models/vad.lua --weights silero_vad_16k_op15.onnx --input sound=@talk.wav
+--   maru fetch vad
+--   maru run scripts/models/vad.lua --input sound=@talk.wav
 
 local maru = require "maru"
 local audio = require "maru.audio"
@@ -14,6 +15,7 @@ local RATE, HOP, CONTEXT = 16000, 512, 64
 return maru.model {
   name = "vad",
   doc = "When somebody speaks: Silero VAD",
+  fetch = "vad",
   inputs = { sound = { doc = "f32[channels, n], of any rate" } },
   outputs = {
     { name = "segments", doc = "f32[k, 2]: where speech begins and ends, in seconds" },

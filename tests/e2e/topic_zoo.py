@@ -89,12 +89,47 @@ def test_road(b):
 def test_text_in_pictures(b):
     folder = "ocr_ppocr"
     got = run(b, "text_regions", folder, "-i", f"picture={at(folder + '/korean.jpg')}")
-    b.check(not got or (len(got["scores"]) == 1 and got["scores"][0] > 0.9 and got["boxes"][2] - got["boxes"][0] > 1000),
+    b.check(not got or (len(got["scores"]) == 1 and got["scores"][0] > 0.75 and got["boxes"][2] - got["boxes"][0] > 1000),
             f"one line of text, as wide as the picture: {got and (got['boxes'], got['scores'])}")
     got = run(b, "text_regions", folder, "-i", f"picture={at(folder + '/ch_en_num.jpg')}")
     b.check(not got or 10 < len(got["scores"]) < 30, f"many lines: {got and got['boxes']}")
     got = run(b, "text_direction", folder, "-i", f"picture={at(folder + '/text_cls.jpg')}")
     b.check(not got or (first(got["degrees"]) == 180 and first(got["score"]) > 0.99), f"a line on its head: {got}")
+
+
+# What the Python package of these models, rapidocr-onnxruntime 1.4.4, says of ch_en_num.jpg, and of the same turned by half.
+READ = {
+    False: ("正品促销 大桶装更划算 强力去污符合国标 40°C深度防冻不结冰 日常价￥ 真击 10.0起 10.0起 日常价￥ 底价 5.8 券后价￥ 起 "
+            "惊喜福利不容错过 极速发货 冰点标准 破损就赔 假一赔十"),
+    True: ("假一赔十 破损就赔 冰点标准 极速发货 惊喜福利不容错过 起 5.8 底价 10.0起 直击 10.0起 出日 当日 40°C深度防冻不结冰 "
+           "强力去污符合国标 大桶装更划算 正品促销"),
+}
+CORNERS = [
+    [6, 2, 322, 9, 320, 104, 4, 97], [70, 98, 252, 98, 252, 125, 70, 125], [68, 144, 256, 144, 256, 165, 68, 165],
+    [108, 170, 217, 170, 217, 182, 108, 182], [35, 227, 62, 227, 62, 236, 35, 236], [139, 223, 187, 223, 187, 251, 139, 251],
+    [35, 233, 81, 236, 80, 255, 33, 252], [257, 234, 304, 236, 303, 254, 257, 253], [259, 227, 286, 226, 287, 236, 259, 237],
+    [140, 243, 186, 245, 186, 272, 139, 271], [129, 289, 207, 290, 206, 340, 128, 338], [98, 320, 129, 320, 129, 330, 98, 330],
+    [205, 316, 223, 316, 223, 335, 205, 335], [114, 342, 210, 342, 210, 355, 114, 355], [68, 362, 151, 362, 151, 384, 68, 384],
+    [202, 362, 286, 362, 286, 384, 202, 384], [68, 391, 151, 391, 151, 413, 68, 413], [202, 391, 287, 391, 287, 413, 202, 413]]
+
+
+def test_reading(b):
+    """Text found, cut out, turned and read, with the v4 models of `maru fetch ppocr`."""
+    models = pathlib.Path(os.environ.get("MARU_TEST_PPOCR") or pathlib.Path.home() / ".cache/maru/ppocr")
+    picture = DATA / "ocr_ppocr/ch_en_num.jpg"
+    if not (models / "ch_PP-OCRv4_rec_infer.onnx").exists() or not picture.exists():
+        print("without ch_PP-OCRv4_rec_infer.onnx (maru fetch ppocr) or a picture: ocr.lua is not tested")
+        return
+    pixels = b.json("dump", picture, "--json")
+    height, width, _ = pixels["dims"]
+    turned = [pixels["data"][at:at + 3] for at in range(0, len(pixels["data"]), 3)][::-1]
+    b.write("turned.png", png(width, height, bytes(v for pixel in turned for v in pixel)))
+    for is_turned, path in [(False, picture), (True, "turned.png")]:
+        got = run(b, "ocr", models, "-i", f"picture=@{path}")
+        b.check(got["text"] == READ[is_turned].split(" "), f"{path}: {got['text']}")
+        off = max(abs(x - y) for x, y in zip(got["corners"], [x for line in CORNERS for x in line]))
+        b.check(is_turned or off <= 1, f"corners: off by {off} pixels")
+        b.check(min(got["scores"]) > 0.6 and sum(s > 0.9 for s in got["scores"]) >= 12, f"scores: {got['scores']}")
 
 
 def test_sound(b):
@@ -261,6 +296,7 @@ def test(b):
     test_faces(b)
     test_road(b)
     test_text_in_pictures(b)
+    test_reading(b)
     test_sound(b)
     test_speech(b)
     test_noise(b)

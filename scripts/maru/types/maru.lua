@@ -224,6 +224,7 @@ function value:named(name) end
 ---@class maru.onnx_model
 ---@field inputs maru.onnx_port[]
 ---@field outputs maru.onnx_port[]
+---@field metadata table<string, string> what its author wrote beside it
 ---@operator call(...): maru.value
 
 ---A model at work: what the functions of a description are given.
@@ -282,6 +283,16 @@ function instance:scope(name, fn, ...) end
 ---@return maru.session
 function instance:session() end
 
+---A part of the model, with a graph, options and states of its own.
+---@param name string
+---@return maru.instance
+function instance:part(name) end
+
+---What the model's own `run` gives for these inputs, or its graph where it has none.
+---@param inputs table
+---@return table<string, any>
+function instance:run(inputs) end
+
 ---@param name? string a file beside the weights
 ---@return maru.tokenizer
 function instance:tokenizer(name) end
@@ -311,7 +322,8 @@ function instance:emit(text) end
 ---@field outputs? table
 ---@field options? table<string, {default: any, doc?: string}>
 ---@field extra_weights? "ignore"|string[] patterns of names that may be left over
----@field graph fun(m: maru.instance)
+---@field parts? table<string, maru.description|{[1]: maru.description, options?: table<string, any>}>
+---@field graph? fun(m: maru.instance) needed where there are no parts
 ---@field run? fun(m: maru.instance, input: table): table<string, any>
 
 ---@class maru.audio.stft_options
@@ -379,6 +391,7 @@ function instance:emit(text) end
 ---@field box number[] x1, y1, x2, y2
 ---@field center number[] x, y
 ---@field score number
+---@field outline number[][]? {x, y} of first and last pixels of its rows
 
 ---@alias maru.audio.window_kind "hann"|"hamming"|"povey"|"blackman"|"rectangular"
 

@@ -32,6 +32,11 @@ local nothing, zero = text.ctc_greedy(path({ 0, 0 }, 4), alphabet)
 check.equal(nothing .. zero, "0.0", "only blanks")
 check.fails("scores f32[2, 4] for an alphabet of 2 and a blank: f32[time, 3] is needed", text.ctc_greedy,
   path({ 0, 0 }, 4), { "a", "b" })
+check.equal(text.ctc_collapse({ 0, 1, 1, 0, 1, 3, 3, 2 }, { 1, 1, 1, 1, 1, 1, 1, 1 }, { "a", "b", "c" }), "aacb", "collapsed")
+check.close(select(2, text.ctc_collapse(maru.tensor({ { 0, 2, 2 } }, "i64"), maru.tensor({ { 0.9, 0.5, 0.7 } }, "f32"),
+  { "a", "b" })), 0.5, "its score")
+check.equal(text.ctc_collapse({ 0, 2, 1 }, { 1, 1, 1 }, { "a", "b" }, { blank = 2 }), "ab", "the last is the blank")
+check.fails("class 3 of an alphabet of 2", text.ctc_collapse, { 3 }, { 1 }, { "a", "b" })
 
 -- ---- host tensors
 
