@@ -416,6 +416,40 @@ def test_in_scripts(b):
     for weights in ["other", "other/m.onnx"]:
         got = b.json(*words("plain"), "--weights", weights)
         b.check(got["y"]["data"] == [1, 4, 9, 16], f"--weights {weights}: {got}")
+    test_baked_batch(b)
+
+
+BATCH = """local maru = require "maru"
+return maru.model {
+  options = { batch = { default = 0 } },
+  graph = function(m)
+    local n = m.options.batch > 0 and m.options.batch or m:symbol "n"
+    local net = maru.onnx("baked.onnx", { dims = { x = { n, 2, 3 } }, outputs = { "flat", "turned", "heads", "row", "y" } })
+    local flat, turned, heads, row, y = net(m:input("x", "f32", { n, 2, 3 }))
+    for name, value in pairs { flat = flat, turned = turned, heads = heads, row = row, y = y } do m:output(name, value) end
+  end,
+}
+"""
+
+
+def test_baked_batch(b):
+    """Shapes with a batch of one in them, where the batch is another: in front, in the middle, in a product, or not at all."""
+    shapes = {"flat_to": [1, 6], "turned_to": [2, 1, 3], "heads_to": [2, 3], "row_to": [1, 3], "y_to": [1, -1]}
+    nodes = [o.node("Reshape", ["x", "flat_to"], ["flat"]), o.node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+             o.node("Reshape", ["t", "turned_to"], ["turned"]), o.node("Reshape", ["x", "heads_to"], ["heads"]),
+             o.node("Reshape", ["w", "row_to"], ["row"]), o.node("Reshape", ["x", "y_to"], ["y"])]
+    tensors = [o.tensor(name, o.INT64, [len(to)], to) for name, to in shapes.items()] + [o.tensor("w", o.FLOAT, [3], [1, 2, 3])]
+    outputs = [o.value(name, o.FLOAT, dims) for name, dims in [("y", [1, 6])]]
+    b.write("part/baked.onnx", o.model(o.graph(nodes, [o.value("x", o.FLOAT, [1, 2, 3])], outputs, tensors)))
+    b.write("part/batch.lua", BATCH)
+    for n in [1, 2, 4]:
+        x = [[[100 * i + 10 * k + l for l in range(3)] for k in range(2)] for i in range(n)]
+        for batch in [0, n]:
+            got = b.json("run", "part/batch.lua", "--set", f"batch={batch}", "-i", f"x={json.dumps(x)}", "--json")
+            dims = {name: value["dims"] for name, value in got.items()}
+            want = {"flat": [n, 6], "turned": [2, n, 3], "heads": [2 * n, 3], "row": [1, 3], "y": [1, 6 * n]}
+            b.check(dims == want, f"{n}, {batch}: {dims}")
+            b.check(got["flat"]["data"] == [v for rows in x for row in rows for v in row], f"{got}")
 
 
 def test(b):

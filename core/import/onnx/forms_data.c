@@ -6,7 +6,7 @@
  * opset is an input in the newest one.
  */
 
-#include "import/onnx/onnx.h"
+#include "import/onnx/compose.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -156,7 +156,55 @@ static maru_status constant(onnx_node *n)
     return maru_graph_constant(graph, "", is_int ? MARU_I64 : MARU_F32, dims, is_list, &source, &n->outputs[0]);
 }
 
+/* Where the batch of a baked shape is: the first element that is as large, else the first. */
+static uint32_t batch_place(const onnx_node *n, const maru_value_record *shape)
+{
+    for (uint32_t d = 0; d < shape->n_elems; d++)
+        if (shape->elems[d] == n->import->baked_batch)
+            return d;
+    return 0;
+}
+
+/*
+ * A shape that was baked in for the batch of the export, where the batch is
+ * another: what the input has, and the rest of the shape has not, takes the
+ * batch's place. False where the shape fits as it is, or cannot.
+ */
+static bool fit_batch(const onnx_node *n, maru_dim *dims, uint32_t *out_rank)
+{
+    maru_exprs *exprs = &n->import->graph->exprs;
+    const maru_value_record *x = onnx_record(n, n->inputs[0]);
+    const maru_value_record *shape = onnx_record(n, n->inputs[1]);
+    maru_dim total = 0;
+    maru_dim rest = 0;
+    if (!shape->elems || shape->n_elems == 0 || shape->n_elems > MARU_MAX_RANK)
+        return false;
+    for (uint32_t d = 0; d < shape->n_elems; d++) {
+        dims[d] = shape->elems[d];
+        if (dims[d] < 1)  // taken from the input, or computed
+            return false;
+    }
+    *out_rank = shape->n_elems;
+    if (maru_expr_product(exprs, x->dims, x->rank, &total) != MARU_OK ||
+        maru_expr_product(exprs, dims, *out_rank, &rest) != MARU_OK || rest == total)
+        return false;
+    const uint32_t place = batch_place(n, shape);
+    dims[place] = 1;
+    return maru_expr_product(exprs, dims, *out_rank, &rest) == MARU_OK &&
+           maru_expr_divide(exprs, total, rest, &dims[place]);
+}
+
+static maru_status reshape(onnx_node *n)
+{
+    maru_dim dims[MARU_MAX_RANK];
+    uint32_t rank = 0;
+    if (n->import->baked_batch && n->n_inputs == 2 && fit_batch(n, dims, &rank))
+        return onnx_reshape(n, n->inputs[0], dims, rank, &n->outputs[0]);
+    return onnx_add_newest(n);
+}
+
 const onnx_form onnx_forms_data[] = {
+    {"", "Reshape", 5, INT16_MAX, reshape},
     {"", "ReduceSum", 1, 12, axes_to_input},
     {"", "ReduceMax", 1, 17, axes_to_input},
     {"", "ReduceMin", 1, 17, axes_to_input},

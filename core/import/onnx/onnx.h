@@ -76,6 +76,7 @@ typedef struct onnx_import {
     const maru_onnx_params *params;
     int use;  // onnx_use: how much of what is known
     const maru_map *given;  // names of the graph whose values are the caller's; NULL: none
+    int64_t baked_batch;    // what the model says of an input's first dim that is another here; 0: none is
 } onnx_import;
 
 typedef struct onnx_scope onnx_scope;

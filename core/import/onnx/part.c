@@ -296,6 +296,20 @@ static maru_status add_input(part_import *p, const maru_onnx_port *port, maru_va
     return maru_graph_input(p->import.graph, port->name, port->dtype, dims, rank, out);
 }
 
+/* What the model says of the first dim of an input that has another here. */
+static void find_baked_batch(part_import *p, const onnx_graph *g)
+{
+    for (size_t i = 0; i < g->n_input; i++) {
+        maru_onnx_port port;
+        read_port(g->input[i], &port);
+        const maru_onnx_dims *own = dims_of(p->part, port.name);
+        if (own && own->rank && port.has_rank && port.rank && port.dims[0] > 0 && own->dims[0] != port.dims[0]) {
+            p->import.baked_batch = port.dims[0];
+            return;
+        }
+    }
+}
+
 static maru_status define_inputs(part_import *p, const onnx_graph *g)
 {
     for (size_t i = 0; i < g->n_input; i++) {
@@ -329,6 +343,7 @@ static maru_status add_part(part_import *p, maru_value *out_values)
     MARU_TRY(onnx_check_operators(&p->import, p->nodes, p->n_nodes));
     MARU_TRY(onnx_list_initializers(&p->scope, g));
     MARU_TRY(define_inputs(p, g));
+    find_baked_batch(p, g);
     MARU_TRY(onnx_add_nodes(&p->import, &p->scope, p->nodes, p->n_nodes));
     for (size_t i = 0; i < p->part->n_outputs; i++)
         MARU_TRY(onnx_look_up(&p->import, &p->scope, p->part->outputs[i], &out_values[i]));
