@@ -38,7 +38,9 @@ static const char text[] =
     "  '1230')\n"
     "return maru.model { name = 'leaks', weights = 'w.safetensors', inputs = { x = { doc = 'd' } },\n"
     "  options = { a = { default = 1 } },\n"
+    "  parts = { p = { maru.model { options = { k = { default = 1 } }, graph = print }, options = { k = 2 } } },\n"
     "  graph = function(m)\n"
+    "    held = held * m:part 'p'.options.k pcall(m.part, m, 'q')\n"
     "    local n = m:symbol 'n'\n"
     "    local x = m:input('x', 'f32', {n, 2})\n"
     "    local y = m:scope('layer', nn.linear, m.weights:scope 'l', x, 3)\n"
@@ -46,7 +48,8 @@ static const char text[] =
     "    y = maru.op('Softmax', {y}, {axis = -1}) + m:constant(maru.zeros {5}):gelu()\n"
     "    local net = maru.onnx('p.onnx', { dims = { n = 'n', x = { n, 5 } }, outputs = { 'y' },\n"
     "      known = { v = false }, weights = { w = maru.tensor({ 2 }, 'f32') } })\n"
-    "    y = net(y) + net { x = y, w = false } pcall(net, y, y) pcall(maru.onnx, '../p.onnx')\n"
+    "    y = net(y) + net { x = y, w = false } held = held + #net.metadata.k\n"
+    "    pcall(net, y, y) pcall(maru.onnx, '../p.onnx')\n"
     "    m:output(net.inputs[1].name .. #net.outputs, maru.onnx('p.onnx',\n"
     "      { known = { x = maru.zeros { 1, 5 } } })())\n"
     "    local s = m:state('s', 'f32', {1}) m:set_state('s', s + 1)\n"
@@ -62,7 +65,7 @@ static void write_onnx(void)
         "\x12\x01g*\r\x08\x01\x10\x01\"\x04\0\0\x80?" "B\x01w"
         "Z\x14\n\x01x\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01n\n\x02\x08\x05"
         "b\x14\n\x01y\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01n\n\x02\x08\x05"
-        "B\x02\x10\x15";
+        "B\x02\x10\x15" "r\x06\n\x01k\x12\x01v";
     scratch_write("p.onnx", model, sizeof model - 1);
 }
 
