@@ -172,7 +172,16 @@ static maru_status dft(onnx_node *n)
     return onnx_add_as(n, "DFT", without, NULL, 0);
 }
 
+/* Of two it is an Add, which more devices are good at and which convolutions take in. */
+static maru_status sum(onnx_node *n)
+{
+    if (n->n_inputs == 2)
+        return onnx_add(n, "Add", n->inputs, 2, NULL, 0, &n->outputs[0]);
+    return onnx_add_newest(n);
+}
+
 const onnx_form onnx_forms_math[] = {
+    {"", "Sum", 7, INT16_MAX, sum},
     {"", "Clip", 1, 10, clip},
     {"", "Clip", 11, INT16_MAX, clip_scalars},
     {"", "Softmax", 1, 12, softmax},
