@@ -77,6 +77,64 @@ def test_resize(b, rng):
                         keep_aspect_ratio_policy=policy, **more)
 
 
+def test_options(b, rng):
+    """The same operators in other shapes, and what their attributes change."""
+    mask = np.array([[1, 1, 0], [1, 1, 1]], np.int32)
+    ids = rng.integers(0, 9, (2, 3)).astype(np.int32)
+    places = rng.integers(0, 5, (2, 3)).astype(np.int32)
+    tables = [("w", floats(rng, 9, 8)), ("p", floats(rng, 5, 8)), ("t", floats(rng, 2, 8)), ("g", floats(rng, 8)),
+              ("beta", floats(rng, 8))]
+    fixed = [name for name, _ in tables]
+    compare(b, "EmbedLayerNormalization", [("ids", ids), ("seg", ids % 2), *tables, ("m", mask)], fixed, ["y", "index"])
+    compare(b, "EmbedLayerNormalization", [("ids", ids), ("", None), *tables[:2], ("", None), *tables[3:], ("m", mask),
+                                           ("at", places)], fixed, ["y", "index", "sum"], epsilon=0.25)
+    for x, w, more in ((floats(rng, 4, 5), floats(rng, 5, 3), dict(alpha=2.0)),
+                       (floats(rng, 2, 5, 4), floats(rng, 5, 3), dict(transA=1)),
+                       (floats(rng, 2, 3, 4, 5), floats(rng, 2, 3, 6, 5), dict(transB=1)),
+                       (floats(rng, 4, 2, 5), floats(rng, 2, 5, 3), dict(transBatchA=1)),
+                       (floats(rng, 4, 2, 3, 5), floats(rng, 5, 2, 3, 6), dict(transBatchA=1, transBatchB=1)),
+                       (floats(rng, 5, 2, 4), floats(rng, 6, 2, 5), dict(transA=1, transBatchA=1, transB=1, transBatchB=1))):
+        compare(b, "FusedMatMul", [("x", x), ("w", w)], **more)
+    image, kernel = floats(rng, 2, 4, 5, 6), floats(rng, 6, 2, 3, 3)
+    for activation in (dict(activation="Sigmoid"), dict(activation="LeakyRelu", activation_params=[0.25]),
+                       dict(activation="HardSigmoid", activation_params=[0.25, 0.5]),
+                       dict(activation="Clip", activation_params=[-0.5, 0.75])):
+        compare(b, "FusedConv", [("x", image), ("w", kernel)], ["w"], group=2, strides=[2, 1], dilations=[1, 2], **activation)
+    for activation in (dict(activation="Relu"), dict(activation="LeakyRelu", activation_alpha=0.25),
+                       dict(activation="HardSigmoid", activation_alpha=0.25, activation_beta=0.5)):
+        compare(b, "FusedGemm", [("x", floats(rng, 3, 4)), ("w", floats(rng, 5, 4)), ("c", floats(rng, 5))], ["w"], transB=1,
+                alpha=0.5, beta=2.0, **activation)
+    skip = floats(rng, 1, 3, 8)
+    compare(b, "SkipLayerNormalization", [("x", floats(rng, 2, 3, 8)), ("s", skip), ("g", floats(rng, 8))], ["g"])
+    compare(b, "SkipLayerNormalization", [("x", floats(rng, 2, 3, 8)), ("s", skip[0]), ("g", floats(rng, 8)),
+                                          ("b", floats(rng, 8))], ["g", "b"], ["y", "", "", "sum"])
+    scales = [("xs", np.array(0.05, np.float32)), ("xz", np.array(120, np.uint8))]
+    out = [("ys", np.array(1 / 256, np.float32)), ("yz", np.array(0, np.uint8))]
+    names = ["xs", "xz", "ys", "yz", "bs", "bz"]
+    q = rng.integers(0, 256, (2, 3, 4)).astype(np.uint8)
+    for axis in (0, 1, 2, -1):
+        for opset in (12, 13):
+            compare(b, "QLinearSoftmax", [("x", q), *scales, *out], names, axis=axis, opset=opset)
+    picture = rng.integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
+    ends = [("ys", np.array(0.04, np.float32)), ("yz", np.array(117, np.uint8))]
+    for last in (0, 1):
+        compare(b, "QLinearGlobalAveragePool", [("x", picture), *scales, *ends], names, channels_last=last)
+    wide = rng.integers(0, 256, (2, 3, 4)).astype(np.uint8)
+    for other in (rng.integers(0, 256, (1, 4)), rng.integers(0, 256, (3, 1)), rng.integers(0, 256, ())):
+        pair = [("x", wide), *scales, ("b", other.astype(np.uint8)), ("bs", np.array(0.03, np.float32)),
+                ("bz", np.array(100, np.uint8)), *ends]
+        compare(b, "QLinearAdd", pair, names)
+        compare(b, "QLinearMul", pair, names)
+    for rows, inner, columns in ((1, 3, 2), (7, 33, 17)):
+        a, w = rng.integers(0, 256, (rows, inner)).astype(np.uint8), rng.integers(0, 256, (inner, columns)).astype(np.uint8)
+        each = (rng.random(columns) / 50).astype(np.float32)
+        compare(b, "MatMulIntegerToFloat", [("a", a), ("b", w), ("as", np.array(0.02, np.float32)), ("bs", each),
+                                            ("az", np.array(7, np.uint8)), ("bz", np.full(columns, 9, np.uint8))],
+                ["b", "as", "bs", "az", "bz"])
+        compare(b, "DynamicQuantizeMatMul", [("a", floats(rng, 2, rows, inner)), ("b", w.view(np.int8)), ("bs", each),
+                                             ("bz", np.zeros(columns, np.int8))], ["b", "bs", "bz"])
+
+
 def test(b):
     if onnxruntime is None:
         print("onnxruntime is not installed: com.microsoft's operators are not compared with it")
@@ -132,3 +190,4 @@ def test(b):
           ("bias", floats(rng, 5))]
     compare(b, "MatMulIntegerToFloat", q8, ["b", "as", "bs", "az", "bz", "bias"])
     compare(b, "DynamicQuantizeMatMul", [("a", floats(rng, 3, 8)), q8[1], q8[3], q8[5], q8[6]], ["b", "bs", "bz", "bias"])
+    test_options(b, rng)

@@ -101,6 +101,20 @@ static maru_status simplified_layer_normalization(onnx_node *n)
     return onnx_add(n, "RMSNormalization", n->inputs, 2, attrs, 2, &n->outputs[0]);
 }
 
+/* How many places of each row the mask has; none without a mask. */
+static maru_status count_mask(onnx_node *n)
+{
+    const maru_attribute to = MARU_ATTR_I("to", MARU_I32), flat = MARU_ATTR_I("keepdims", 0);
+    maru_value reduce[2] = {onnx_has(n, 7) ? n->inputs[7] : n->inputs[0], MARU_NO_VALUE};
+    if (!n->wants[1])
+        return MARU_OK;
+    MARU_TRY(onnx_add(n, "Cast", reduce, 1, &to, 1, &reduce[0]));
+    if (!onnx_has(n, 7))
+        MARU_TRY(two(n, "Sub", reduce[0], reduce[0], &reduce[0]));
+    MARU_TRY(onnx_ints(n, (const int64_t[]){1}, 1, &reduce[1]));
+    return onnx_add(n, "ReduceSum", reduce, 2, &flat, 1, &n->outputs[1]);
+}
+
 /* Rows of three tables, added: (ids, segments, words, positions, segment table, gamma, beta, mask, position ids). */
 static maru_status embed_layer_normalization(onnx_node *n)
 {
@@ -109,8 +123,7 @@ static maru_status embed_layer_normalization(onnx_node *n)
     maru_value rows = MARU_NO_VALUE;
     if (n->n_inputs < 7)
         return maru_fail(MARU_DATA_LOSS, "it needs seven inputs");
-    if (n->wants[1])
-        return refuse(n, "its mask_index output");
+    MARU_TRY(count_mask(n));
     MARU_TRY(two(n, "Gather", n->inputs[2], n->inputs[0], &words));
     if (onnx_has(n, 8)) {
         MARU_TRY(two(n, "Gather", n->inputs[3], n->inputs[8], &rows));
@@ -156,12 +169,27 @@ static maru_status scale_by(onnx_node *n, maru_value x, double factor, maru_valu
     return two(n, "Mul", x, scalar, out);
 }
 
+/* Axis 0 goes behind the axes of the batch, which come first then. */
+static maru_status bring_batch(onnx_node *n, const char *attr, maru_value *value)
+{
+    int64_t perm[MARU_MAX_RANK];
+    const uint32_t rank = rank_of(n, *value);
+    if (!onnx_attr_int(n, attr, 0) || rank < 3)
+        return MARU_OK;
+    for (uint32_t d = 0; d < rank; d++)
+        perm[d] = d + 2 < rank ? d + 1 : d + 2 == rank ? 0 : d;
+    const maru_attribute turned = MARU_ATTR_IS("perm", perm, rank);
+    return onnx_add(n, "Transpose", value, 1, &turned, 1, value);
+}
+
 static maru_status fused_matmul(onnx_node *n)
 {
+    if (n->n_inputs < 2)
+        return maru_fail(MARU_DATA_LOSS, "it needs two inputs");
     maru_value a = n->inputs[0];
     maru_value b = n->inputs[1];
-    if (onnx_attr_int(n, "transBatchA", 0) || onnx_attr_int(n, "transBatchB", 0))
-        return refuse(n, "transBatchA or transBatchB");
+    MARU_TRY(bring_batch(n, "transBatchA", &a));
+    MARU_TRY(bring_batch(n, "transBatchB", &b));
     if (onnx_attr_int(n, "transA", 0))
         MARU_TRY(swap_last(n, &a));
     if (onnx_attr_int(n, "transB", 0))
@@ -170,12 +198,27 @@ static maru_status fused_matmul(onnx_node *n)
     return scale_by(n, a, onnx_attr_float(n, "alpha", 1), &n->outputs[0]);
 }
 
-/* An attribute's text as an operator's name, with alpha and beta from a list. */
+/* Alpha and beta of an activation, from a list or by their names; gives how many there are. */
+static size_t read_params(const onnx_node *n, double params[2])
+{
+    const onnx_attr *list = onnx_attr_find(n, "activation_params");
+    const char *const names[] = {"activation_alpha", "activation_beta"};
+    size_t count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        const bool is_listed = list && i < list->n_floats;
+        params[i] = is_listed ? (double)list->floats[i] : onnx_attr_float(n, names[i], 0);
+        if (count == i && (is_listed || onnx_attr_find(n, names[i])))
+            count++;
+    }
+    return count;
+}
+
+/* An attribute's text as an operator's name. */
 static maru_status activate(onnx_node *n, maru_value x, maru_value *out)
 {
     static const char *const names[] = {"Relu", "Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "Clip"};
-    const onnx_attr *params = onnx_attr_find(n, "activation_params");
     const char *name = NULL;
+    double params[2];
     *out = x;
     if (!onnx_attr_find(n, "activation") || onnx_attr_is(n, "activation", "", ""))
         return MARU_OK;
@@ -184,17 +227,17 @@ static maru_status activate(onnx_node *n, maru_value x, maru_value *out)
             name = names[i];
     if (!name)
         return refuse(n, "that activation");
-    const size_t count = params ? params->n_floats : 0;
+    size_t count = read_params(n, params);
     if (strcmp(name, "Clip") == 0) {
         maru_value clip[3] = {x, MARU_NO_VALUE, MARU_NO_VALUE};
-        for (size_t i = 0; i < 2 && i < count; i++)
-            MARU_TRY(onnx_scalar_like(n, x, (double)params->floats[i], &clip[1 + i]));
+        for (size_t i = 0; i < count; i++)
+            MARU_TRY(onnx_scalar_like(n, x, params[i], &clip[1 + i]));
         return onnx_add(n, "Clip", clip, 3, NULL, 0, out);
     }
-    maru_attribute attrs[2];
-    for (size_t i = 0; i < 2 && i < count; i++)
-        attrs[i] = (maru_attribute)MARU_ATTR_F(i ? "beta" : "alpha", (double)params->floats[i]);
-    return onnx_add(n, name, &x, 1, attrs, count < 2 ? count : 2, out);
+    const bool has_two = strcmp(name, "HardSigmoid") == 0, has_one = strcmp(name, "LeakyRelu") == 0;
+    const maru_attribute attrs[2] = {MARU_ATTR_F("alpha", params[0]), MARU_ATTR_F("beta", params[1])};
+    const size_t most = has_two ? 2 : has_one ? 1 : 0;
+    return onnx_add(n, name, &x, 1, attrs, count < most ? count : most, out);
 }
 
 /* (x, w, b, z): Conv, then z is added, then the activation. */
@@ -211,9 +254,7 @@ static maru_status fused_conv(onnx_node *n)
 
 static maru_status fused_gemm(onnx_node *n)
 {
-    static const char *const without[] = {"activation", "activation_gamma", NULL};
-    if (onnx_attr_find(n, "activation_alpha") || onnx_attr_find(n, "activation_beta"))
-        return refuse(n, "activation_alpha or activation_beta");
+    static const char *const without[] = {"activation", "activation_alpha", "activation_beta", "activation_gamma", NULL};
     MARU_TRY(onnx_add_as(n, "Gemm", without, NULL, 0));
     return activate(n, n->outputs[0], &n->outputs[0]);
 }
@@ -270,17 +311,37 @@ static maru_status qlinear_sigmoid(onnx_node *n)
 static maru_status qlinear_softmax(onnx_node *n)
 {
     const maru_attribute axis = MARU_ATTR_I("axis", onnx_attr_int(n, "axis", -1));
-    const int64_t last = (int64_t)rank_of(n, n->inputs[0]) - 1;
-    if (onnx_attr_int(n, "opset", 13) < 13 && axis.i != -1 && axis.i != last)
-        return refuse(n, "opset below 13 and an axis that is not the last");
-    return qlinear_one(n, "Softmax", &axis, 1);
+    const maru_attribute last = MARU_ATTR_I("axis", -1);
+    maru_value x = MARU_NO_VALUE, shape = MARU_NO_VALUE;
+    if (onnx_attr_int(n, "opset", 13) >= 13)
+        return qlinear_one(n, "Softmax", &axis, 1);
+    // Before 13 all axes from that one on are taken as one.
+    if (n->n_inputs < 4)
+        return maru_fail(MARU_DATA_LOSS, "it needs four inputs");
+    MARU_TRY(dequantise(n, n->inputs[0], 1, 2, &x));
+    MARU_TRY(onnx_add(n, "Shape", &x, 1, NULL, 0, &shape));
+    MARU_TRY(onnx_add(n, "Flatten", &x, 1, &axis, 1, &x));
+    MARU_TRY(onnx_add(n, "Softmax", &x, 1, &last, 1, &x));
+    MARU_TRY(two(n, "Reshape", x, shape, &x));
+    return quantise(n, x, 3, 4);
 }
 
+/* Of pictures whose channels are the last axis, the mean is over those between. */
 static maru_status qlinear_global_average_pool(onnx_node *n)
 {
-    if (onnx_attr_int(n, "channels_last", 0))
-        return refuse(n, "channels_last");
-    return qlinear_one(n, "GlobalAveragePool", NULL, 0);
+    int64_t axes[MARU_MAX_RANK];
+    size_t count = 0;
+    maru_value reduce[2] = {MARU_NO_VALUE, MARU_NO_VALUE};
+    if (!onnx_attr_int(n, "channels_last", 0))
+        return qlinear_one(n, "GlobalAveragePool", NULL, 0);
+    if (n->n_inputs < 4)
+        return maru_fail(MARU_DATA_LOSS, "it needs four inputs");
+    for (uint32_t d = 1; d + 1 < rank_of(n, n->inputs[0]); d++)
+        axes[count++] = d;
+    MARU_TRY(dequantise(n, n->inputs[0], 1, 2, &reduce[0]));
+    MARU_TRY(onnx_ints(n, axes, count, &reduce[1]));
+    MARU_TRY(onnx_add(n, "ReduceMean", reduce, 2, NULL, 0, &reduce[0]));
+    return quantise(n, reduce[0], 3, 4);
 }
 
 /* (y_scale, y_zero, then x, scale, zero of each) */
