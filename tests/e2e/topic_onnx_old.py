@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Maru authors
 # SPDX-License-Identifier: Apache-2.0
-"""What opsets 1 to 6 wrote otherwise."""
+"""What opsets 1 to 6 wrote otherwise, and dims that may be 0."""
 import json
 
 import onnx_file as o
@@ -54,6 +54,13 @@ def test(b):
     b.check(all(g in (0, 2 * i) for i, g in enumerate(got, 1)), f"Dropout drops unless it is a test: {got}")
     write(b, [o.node("Reshape", ["x"], ["y"], shape=[4])], [], 0, ir=2)
     b.check(b.json("run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]", "--json")["y"]["dims"] == [4], "no opset is opset 1")
+    cache = o.graph([o.node("Concat", ["p", "x"], ["y"], axis=0)], [o.value("p", o.FLOAT, ["past_length", 2]),
+                                                                    o.value("x", o.FLOAT, ["n", 2])], [o.value("y")])
+    b.path("m.onnx").write_bytes(o.model(cache))
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }".ljust(117) + "\n"
+    b.path("p.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    got = b.json("run", "m.onnx", "--input", "p=@p.npy", "--input", "x=[[1, 2]]", "--json")["y"]["data"]
+    b.check(got == [1, 2], f"a cache may be empty: {got}")
     for nodes, tensors, version, text in (
             ([o.node("Relu", ["x"], ["y"])], [], 0, "no opset"),
             ([o.node("Add", ["x", "w"], ["y"], broadcast=1, axis=1)], [o.tensor("w", o.FLOAT, [1, 4], [1] * 4)], 6,

@@ -254,7 +254,8 @@ static maru_status fused_conv(onnx_node *n)
 
 static maru_status fused_gemm(onnx_node *n)
 {
-    static const char *const without[] = {"activation", "activation_alpha", "activation_beta", "activation_gamma", NULL};
+    static const char *const without[] = {"activation", "activation_alpha", "activation_beta", "activation_gamma",
+                                          NULL};
     MARU_TRY(onnx_add_as(n, "Gemm", without, NULL, 0));
     return activate(n, n->outputs[0], &n->outputs[0]);
 }

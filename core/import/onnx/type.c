@@ -55,7 +55,8 @@ maru_status maru_onnx_symbol(const char *name, const char *input, size_t axis, m
     else
         snprintf(text, sizeof text, "%s_%zu", input, axis);
     make_symbol_name(text, symbol, sizeof symbol);
-    const maru_symbol_params params = {.max = LARGEST_DIM};
+    // A cache is empty when a text begins: exporters call its length past_sequence_length and the like.
+    const maru_symbol_params params = {.min = strstr(symbol, "past") ? -1 : 0, .max = LARGEST_DIM};
     return maru_graph_symbol(graph, symbol, has_symbol(graph, symbol) ? NULL : &params, out_dim);
 }
 
