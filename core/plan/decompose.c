@@ -215,6 +215,7 @@ maru_body_fn maru_body_find(maru_op op)
         [MARU_OP_ATTENTION] = maru_body_attention,
         [MARU_OP_ROTARY_EMBEDDING] = maru_body_rotary_embedding,
         [MARU_OP_TENSOR_SCATTER] = maru_body_tensor_scatter,
+        [MARU_OP_RANDOM] = maru_body_random,
         [MARU_OP_QUANTIZE_LINEAR] = maru_body_quantize_linear,
         [MARU_OP_DEQUANTIZE_LINEAR] = maru_body_dequantize_linear,
         [MARU_OP_QLINEAR_MATMUL] = maru_body_qlinear_matmul,

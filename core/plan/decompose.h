@@ -122,6 +122,8 @@ MARU_BODY(dequantize_linear);
 MARU_BODY(qlinear_matmul);
 MARU_BODY(qlinear_conv);
 MARU_BODY(dynamic_quantize_linear);
+/* decompose_random.c */
+MARU_BODY(random);
 /* decompose_attention.c */
 MARU_BODY(attention);
 MARU_BODY(rotary_embedding);

@@ -66,6 +66,15 @@ def test_seeds(b):
     b.check(len({tuple(first[name]) for name in "acde"}) == 4, f"nodes without a seed differ: {first}")
 
 
+def test_export(b):
+    """In primitives the numbers are the same, and the counter is an input."""
+    own = run(b, [o.node("RandomNormal", [], ["y"], shape=[3, 7], seed=5.0)], {"y": o.FLOAT})["y"]
+    b.good("export", "m.onnx", "-o", "e.onnx", "--opset", "21")
+    got = [b.json("run", "e.onnx", "--input", f"random.counter={n}", "--json") for n in range(2)]
+    b.check(got[0]["y"]["data"] == own, f"exported: {got[0]['y']['data'][:4]}, not {own[:4]}")
+    b.check(got[1]["y"]["data"] != own and got[0]["random.counter.next"]["data"] == [1], "another run, another number")
+
+
 def test_discrete(b):
     words = ["--input", "x=" + json.dumps([0.25] * N)]
     for version in (15, 22):
@@ -154,6 +163,7 @@ def test_wrong(b):
 def test(b):
     test_continuous(b)
     test_seeds(b)
+    test_export(b)
     test_discrete(b)
     test_dropout(b)
     test_batch_normalization(b)

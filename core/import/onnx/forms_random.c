@@ -140,9 +140,11 @@ static maru_status draw_normal(onnx_node *n, source *s, maru_value *out)
 
 static maru_status affine(onnx_node *n, maru_value x, double factor, double offset, maru_dtype dtype, maru_value *out)
 {
-    MARU_TRY(onnx_op_number(n, "Mul", x, factor, out));
-    MARU_TRY(onnx_op_number(n, "Add", *out, offset, out));
-    return onnx_cast(n, *out, dtype, out);
+    if (factor != 1)
+        MARU_TRY(onnx_op_number(n, "Mul", x, factor, &x));
+    if (offset != 0)
+        MARU_TRY(onnx_op_number(n, "Add", x, offset, &x));
+    return onnx_cast(n, x, dtype, out);
 }
 
 static maru_status fill(onnx_node *n, maru_value shape, maru_dtype dtype)
