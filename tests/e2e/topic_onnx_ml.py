@@ -119,6 +119,23 @@ def test_encoders(b, rng):
             default_tensor=table(11, np.array([8.25])))
 
 
+def test_support_vectors(b, rng):
+    x = floats(rng, 6, 4)
+    vectors = [float(v) for v in floats(rng, 5 * 4)]
+    weights = [float(v) for v in floats(rng, 5)]
+    for kind in ("LINEAR", "POLY", "RBF", "SIGMOID"):
+        for one_class in (0, 1):
+            compare(b, "SVMRegressor", [("x", x)], domain=ML, kernel_type=kind, kernel_params=[0.25, 0.5, 3.0], n_supports=5,
+                    coefficients=weights, support_vectors=vectors, rho=[0.75], one_class=one_class)
+    compare(b, "SVMRegressor", [("x", x)], domain=ML, coefficients=weights[:4], rho=[0.75], kernel_type="LINEAR",
+            kernel_params=[0.0, 0.0, 3.0], n_supports=0)
+    holes = np.where(rng.random((5, 3)) < 0.4, np.nan, floats(rng, 5, 3)).astype(np.float32)
+    compare(b, "Imputer", [("x", holes)], domain=ML, imputed_value_floats=[1.0, 2.0, 3.0], replaced_value_float=float("nan"))
+    compare(b, "Imputer", [("x", np.nan_to_num(holes))], domain=ML, imputed_value_floats=[1.5], replaced_value_float=0.0)
+    compare(b, "Imputer", [("x", rng.integers(0, 3, (4, 2)).astype(np.int64))], domain=ML, imputed_value_int64s=[7, 9],
+            replaced_value_int64=1)
+
+
 def test_wrong(b):
     x = [o.value("x", o.FLOAT, [2, 3])]
     lists = dict(nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[0, 0, 0], nodes_values=[0.0, 0.0, 0.0],
@@ -143,6 +160,8 @@ def test_wrong(b):
     b.bad(INPUT, "leads back", "plan", "m.onnx")
     for op, more, text in (("LabelEncoder", dict(keys_int64s=[1], values_floats=[1.0, 2.0]), "one length"),
                            ("LinearRegressor", dict(coefficients=[1.0], targets=2), "1 coefficients"),
+                           ("SVMRegressor", dict(coefficients=[1.0], n_supports=2), "of 2 vectors"),
+                           ("Imputer", {}, "no value"),
                            ("LinearClassifier", dict(coefficients=[1.0]), "1 coefficients"),
                            ("FeatureVectorizer", dict(inputdimensions=[1, 2]), "belong together")):
         node = o.node(op, ["x"], ["y"], domain=ML, **more)
@@ -160,3 +179,4 @@ def test(b):
     test_ensemble(b, rng)
     test_linear(b, rng)
     test_encoders(b, rng)
+    test_support_vectors(b, rng)

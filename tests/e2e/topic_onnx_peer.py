@@ -14,7 +14,7 @@ try:
 except ImportError:
     np = onnxruntime = None
 
-KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
+KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int16": 5, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 
 
 def close(got, want, tolerance=None):

@@ -113,6 +113,25 @@ def test_one_scale(b, rng):
             q = rng.integers(0, 100, x.shape).astype(kind)
             compare(b, "DequantizeLinear", [("x", q), s, z], ["s", "z"], domain="")
             compare(b, "DequantizeLinear", [("x", q), s], ["s"], domain="")
+    for kind in (np.uint8, np.int16):
+        s, z = ("s", np.array([0.05, 0.1, 0.2], np.float32)), ("z", np.array([3, 1, 0], kind))
+        compare(b, "QuantizeLinear", [("x", floats(rng, 2, 3, 4)), s, z], ["s", "z"])
+        compare(b, "DequantizeLinear", [("x", rng.integers(0, 100, (2, 4, 3)).astype(kind)), s, z], ["s", "z"], axis=2)
+
+
+def test_tables(b, rng):
+    """Rows of tables of few bits, as embeddings of language models are."""
+    for bits in (4, 8):
+        for rows, columns, block in ((9, 64, 16), (5, 48, 16), (7, 32, 32)):
+            blocks = columns // block
+            q = rng.integers(0, 1 << bits, (rows, columns)).astype(np.uint8)
+            data, at = ("d", pack(q, bits)), ("i", rng.integers(0, rows, (2, 3)).astype(np.int64))
+            scales = ("s", (rng.random((rows, blocks)) * 0.1 + 0.01).astype(np.float32))
+            zeros = ("z", pack(rng.integers(0, 1 << bits, (rows, blocks)), bits))
+            more = dict(bits=bits, block_size=block, gather_axis=0, quantize_axis=1)
+            compare(b, "GatherBlockQuantized", [data, at, scales], ["d", "s", "z"], **more)
+            compare(b, "GatherBlockQuantized", [data, at, scales, zeros], ["d", "s", "z"], **more)
+            compare(b, "GatherBlockQuantized", [data, ("i", np.array(3, np.int32)), scales], ["d", "s"], **more)
 
 
 def test_wrong(b):
@@ -139,3 +158,4 @@ def test(b):
     test_lstm(b, rng)
     test_linear(b, rng)
     test_one_scale(b, rng)
+    test_tables(b, rng)

@@ -82,6 +82,14 @@ def main():
                             block_size=16)],
                     [o.tensor("q", 2, [2, 1, 8], raw=bytes(range(16))), o.tensor("s", o.FLOAT, [2], [1, 2]),
                      o.tensor("z", 2, [2], raw=b"12")], domains=["com.microsoft"]),
+        "vectors": ml("SVMRegressor", 1, coefficients=[1.0, 2.0], n_supports=2, support_vectors=[1.0] * 8, rho=[0.5],
+                      kernel_type="RBF", kernel_params=[0.5, 0.0, 3.0]),
+        "rows": o.model(o.graph([o.node("GatherBlockQuantized", ["q", "i", "s", "z"], ["y"], domain="com.microsoft", bits=4,
+                                        block_size=16)], [o.value("i", o.INT64, ["n"])], [o.value("y")],
+                                [o.tensor("q", 2, [2, 8], raw=bytes(range(16))), o.tensor("s", o.FLOAT, [2, 1], [1, 2]),
+                                 o.tensor("z", 2, [2, 1], raw=b"12")]), 17, domains=["com.microsoft"]),
+        "six": net([o.node("Cast", ["x"], ["c"], to="FLOAT"), o.node("Add", ["c", "w"], ["a"], broadcast=1, axis=1),
+                    o.node("Tile", ["a", "t", "t"], ["y"])], [W, o.tensor("t", o.FLOAT, [], [1])], version=5),
         "unknown": net([o.node("Frob", ["x"], ["y"], mode="a", size=2.5)]),
     }
     folder = HERE / "corpus" / "onnx"

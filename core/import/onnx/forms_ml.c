@@ -5,6 +5,7 @@
 
 #include "import/onnx/ml.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -272,6 +273,106 @@ static maru_status normalizer(onnx_node *n)
     return onnx_op2(n, "Div", x, norm, &n->outputs[0]);
 }
 
+/* What equals the replaced value, which may be NaN, becomes the imputed one of its column. */
+static maru_status imputer(onnx_node *n)
+{
+    size_t n_ints = 0;
+    int64_t count = 0;
+    const int64_t *ints = onnx_attr_ints(n, "imputed_value_int64s", &n_ints);
+    maru_value is_missing = MARU_NO_VALUE, values = MARU_NO_VALUE;
+    MARU_TRY(need_input(n));
+    const maru_dtype dtype = onnx_record(n, n->inputs[0])->dtype;
+    const bool is_float = maru_dtype_get_info(dtype)->kind == MARU_CLASS_FLOAT;
+    const double replaced = is_float ? onnx_attr_float(n, "replaced_value_float", 0)
+                                     : (double)onnx_attr_int(n, "replaced_value_int64", 0);
+    if (is_float)
+        MARU_TRY(floats_of(n, "imputed_value_floats", &values, &count));
+    else if (ints && n_ints)
+        MARU_TRY(onnx_ml_integers(n, ints, (int64_t)n_ints, &values));
+    if (!values)
+        return maru_fail(MARU_DATA_LOSS, "Imputer: there is no value to put in");
+    if (isnan(replaced))
+        MARU_TRY(onnx_op1(n, "IsNaN", n->inputs[0], &is_missing));
+    else
+        MARU_TRY(onnx_op_number(n, "Equal", n->inputs[0], replaced, &is_missing));
+    MARU_TRY(onnx_cast(n, values, dtype, &values));
+    return onnx_op3(n, "Where", is_missing, values, n->inputs[0], &n->outputs[0]);
+}
+
+/* ---- support vectors ---- */
+
+/* |x - s|^2 of every row and vector, from their products. */
+static maru_status square_distances(onnx_node *n, maru_value x, maru_value vectors, maru_value products,
+                                    maru_value *out)
+{
+    const int64_t last = -1;
+    const maru_attribute flat = MARU_ATTR_I("keepdims", 0);
+    maru_value axes = MARU_NO_VALUE, squares[2] = {MARU_NO_VALUE, MARU_NO_VALUE}, rows = MARU_NO_VALUE;
+    MARU_TRY(onnx_ints(n, &last, 1, &axes));
+    MARU_TRY(onnx_op2(n, "ReduceSumSquare", x, axes, &rows));
+    squares[0] = vectors;
+    squares[1] = axes;
+    MARU_TRY(onnx_add(n, "ReduceSumSquare", squares, 2, &flat, 1, &squares[0]));
+    MARU_TRY(onnx_op_number(n, "Mul", products, -2, &products));
+    MARU_TRY(onnx_op2(n, "Add", products, rows, &products));
+    return onnx_op2(n, "Add", products, squares[0], out);
+}
+
+/* The kernel of every row and vector, from their products: (rows, vectors). */
+static maru_status apply_kernel(onnx_node *n, maru_value x, maru_value vectors, maru_value *products)
+{
+    const onnx_attr *params = onnx_attr_find(n, "kernel_params");
+    double p[3] = {0, 0, 0};  // gamma, coef0, degree
+    for (size_t i = 0; params && i < 3 && i < params->n_floats; i++)
+        p[i] = (double)params->floats[i];
+    if (onnx_attr_is(n, "kernel_type", "LINEAR", "LINEAR"))
+        return MARU_OK;
+    if (onnx_attr_is(n, "kernel_type", "RBF", "LINEAR")) {
+        MARU_TRY(square_distances(n, x, vectors, *products, products));
+        MARU_TRY(onnx_op_number(n, "Mul", *products, -p[0], products));
+        return onnx_op1(n, "Exp", *products, products);
+    }
+    const bool is_poly = onnx_attr_is(n, "kernel_type", "POLY", "LINEAR");
+    if (!is_poly && !onnx_attr_is(n, "kernel_type", "SIGMOID", "LINEAR"))
+        return maru_fail(MARU_UNSUPPORTED, "%s: its kernel_type is not known", n->op);
+    MARU_TRY(onnx_op_number(n, "Mul", *products, p[0], products));
+    MARU_TRY(onnx_op_number(n, "Add", *products, p[1], products));
+    return is_poly ? onnx_op_number(n, "Pow", *products, p[2], products) : onnx_op1(n, "Tanh", *products, products);
+}
+
+/* A number of each row: the kernels, weighted, and rho; without vectors the weights are those of the features. */
+static maru_status svm_regressor(onnx_node *n)
+{
+    const maru_attribute turned = MARU_ATTR_I("transB", 1);
+    const onnx_attr *rho = onnx_attr_find(n, "rho");
+    const int64_t supports = onnx_attr_int(n, "n_supports", 0);
+    maru_value in[2] = {MARU_NO_VALUE, MARU_NO_VALUE}, column[2], flat = MARU_NO_VALUE;
+    int64_t count = 0, n_weights = 0;
+    onnx_ml_transform transform;
+    MARU_TRY(onnx_ml_read_transform(n, &transform));
+    MARU_TRY(onnx_ml_rows(n, MARU_F32, &in[0]));
+    MARU_TRY(floats_of(n, "coefficients", &column[1], &n_weights));
+    MARU_TRY(floats_of(n, "support_vectors", &flat, &count));
+    if (n_weights < 1 || supports < 0 || (supports && (n_weights != supports || count < 1 || count % supports)))
+        return maru_fail(MARU_DATA_LOSS, "SVMRegressor: %lld weights and %lld numbers are not those of %lld vectors",
+                         (long long)n_weights, (long long)count, (long long)supports);
+    column[0] = in[0];
+    if (supports) {
+        MARU_TRY(onnx_reshape(n, flat, (const maru_dim[]){supports, count / supports}, 2, &in[1]));
+        MARU_TRY(onnx_add(n, "Gemm", in, 2, &turned, 1, &column[0]));
+        MARU_TRY(apply_kernel(n, in[0], in[1], &column[0]));
+    }
+    MARU_TRY(onnx_reshape(n, column[1], (const maru_dim[]){n_weights, 1}, 2, &column[1]));
+    MARU_TRY(onnx_op2(n, "MatMul", column[0], column[1], &flat));
+    MARU_TRY(onnx_op_number(n, "Add", flat, rho && rho->n_floats ? (double)rho->floats[0] : 0, &flat));
+    if (!onnx_attr_int(n, "one_class", 0))
+        return onnx_ml_transform_scores(n, transform, flat, &n->outputs[0]);
+    MARU_TRY(onnx_op_number(n, "Greater", flat, 0, &flat));
+    MARU_TRY(onnx_cast(n, flat, MARU_F32, &flat));
+    MARU_TRY(onnx_op_number(n, "Mul", flat, 2, &flat));
+    return onnx_op_number(n, "Sub", flat, 1, &n->outputs[0]);
+}
+
 /* ---- encoders ---- */
 
 /* x beside a vector of keys: (..., keys). */
@@ -407,11 +508,13 @@ const onnx_form onnx_forms_ml[] = {
     {"ai.onnx.ml", "ArrayFeatureExtractor", 1, INT16_MAX, array_feature_extractor},
     {"ai.onnx.ml", "Binarizer", 1, INT16_MAX, binarizer},
     {"ai.onnx.ml", "FeatureVectorizer", 1, INT16_MAX, feature_vectorizer},
+    {"ai.onnx.ml", "Imputer", 1, INT16_MAX, imputer},
     {"ai.onnx.ml", "LabelEncoder", 2, INT16_MAX, label_encoder},
     {"ai.onnx.ml", "LinearClassifier", 1, INT16_MAX, linear_classifier},
     {"ai.onnx.ml", "LinearRegressor", 1, INT16_MAX, linear_regressor},
     {"ai.onnx.ml", "Normalizer", 1, INT16_MAX, normalizer},
     {"ai.onnx.ml", "OneHotEncoder", 1, INT16_MAX, one_hot_encoder},
+    {"ai.onnx.ml", "SVMRegressor", 1, INT16_MAX, svm_regressor},
     {"ai.onnx.ml", "Scaler", 1, INT16_MAX, scaler},
     {.op = NULL},
 };

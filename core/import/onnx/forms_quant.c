@@ -191,6 +191,73 @@ static maru_status matmul_n_bits(onnx_node *n)
     return onnx_has(n, BIAS) ? onnx_op2(n, "Add", n->outputs[0], n->inputs[BIAS], &n->outputs[0]) : MARU_OK;
 }
 
+/* ---- GatherBlockQuantized ---- */
+
+/* (data, indices, scales, zero_points): a table of rows in blocks; rows are taken before they are dequantised. */
+typedef struct table {
+    packed p;
+    int64_t gather, quantize;  // axes
+    maru_value data, zeros;
+} table;
+
+static maru_status read_table(onnx_node *n, table *t)
+{
+    const maru_exprs *exprs = &n->import->graph->exprs;
+    const maru_value_record *data = onnx_record(n, n->inputs[0]), *scales = onnx_record(n, n->inputs[2]);
+    t->p = (packed){.bits = onnx_attr_int(n, "bits", 4), .block = onnx_attr_int(n, "block_size", 128)};
+    t->p.scales = n->inputs[2];
+    MARU_TRY(onnx_axis(n, n->inputs[0], onnx_attr_int(n, "gather_axis", 0), &t->gather));
+    MARU_TRY(onnx_axis(n, n->inputs[0], onnx_attr_int(n, "quantize_axis", 1), &t->quantize));
+    if (t->p.bits != 2 && t->p.bits != 4 && t->p.bits != 8)
+        return refuse(n, "other than 2, 4 or 8 bits");
+    if (data->rank != 2 || scales->rank != 2 || t->gather != 0 || t->quantize != 1)
+        return refuse(n, "other axes than rows of a table in blocks");
+    if (t->p.block < 16 || !maru_expr_is_const(exprs, scales->dims[0], &t->p.n) ||
+        !maru_expr_is_const(exprs, scales->dims[1], &t->p.n_blocks) || scales->dims[0] != data->dims[0])
+        return refuse(n, "scales that are not one for each block");
+    return MARU_OK;
+}
+
+/* Bytes that hold several numbers become a table of these; what is one already stays. */
+static maru_status open_table(onnx_node *n, table *t)
+{
+    const maru_value_record *data = onnx_record(n, n->inputs[0]);
+    const maru_constant_source *bytes = NULL;
+    int64_t columns = 0;
+    t->data = n->inputs[0];
+    t->zeros = optional(n, 3);
+    if (data->dtype != MARU_U8)
+        return MARU_OK;
+    t->p.dtype = t->p.bits == 8 ? MARU_U8 : t->p.bits == 4 ? MARU_U4 : MARU_U2;
+    if (!maru_expr_is_const(&n->import->graph->exprs, data->dims[1], &columns) || columns > INT32_MAX ||
+        t->p.n > INT32_MAX || t->p.n_blocks > INT32_MAX)
+        return refuse(n, "a table of unknown size");
+    const int64_t dims[] = {t->p.n, columns * (8 / t->p.bits)};
+    MARU_TRY(constant_bytes(n, 0, (uint64_t)t->p.n * (uint64_t)columns, &bytes));
+    const maru_constant_source same = *bytes;
+    MARU_TRY(maru_graph_constant(n->import->graph, data->name, t->p.dtype, dims, 2, &same, &t->data));
+    const size_t row_bytes = (size_t)((t->p.n_blocks * t->p.bits + 7) / 8);
+    if (onnx_has(n, 3))
+        MARU_TRY(constant_bytes(n, 3, (uint64_t)t->p.n * row_bytes, &bytes));
+    return add_zeros(n, &t->p, onnx_has(n, 3) ? bytes->data : NULL, row_bytes, &t->zeros);
+}
+
+static maru_status gather_block_quantized(onnx_node *n)
+{
+    table t;
+    maru_value rows[3] = {MARU_NO_VALUE, MARU_NO_VALUE, MARU_NO_VALUE};
+    MARU_TRY(need_inputs(n, 3));
+    MARU_TRY(read_table(n, &t));
+    MARU_TRY(open_table(n, &t));
+    MARU_TRY(onnx_op2(n, "Gather", t.data, n->inputs[1], &rows[0]));
+    MARU_TRY(onnx_op2(n, "Gather", t.p.scales, n->inputs[1], &rows[1]));
+    if (t.zeros)
+        MARU_TRY(onnx_op2(n, "Gather", t.zeros, n->inputs[1], &rows[2]));
+    const maru_attribute attrs[] = {MARU_ATTR_I("axis", onnx_record(n, rows[0])->rank - 1),
+                                    MARU_ATTR_I("block_size", t.p.block)};
+    return onnx_add(n, "DequantizeLinear", rows, rows[2] ? 3 : 2, attrs, 2, &n->outputs[0]);
+}
+
 /* ---- DynamicQuantizeLSTM ---- */
 
 /* Weights (directions, rows, columns) with a scale per direction or column, turned as LSTM has them. */
@@ -326,10 +393,13 @@ static maru_status one_scale(onnx_node *n)
 
 const onnx_form onnx_forms_quant[] = {
     ROW("MatMulNBits", matmul_n_bits),
+    ROW("GatherBlockQuantized", gather_block_quantized),
     ROW("DynamicQuantizeLSTM", dynamic_quantize_lstm),
     ROW("QLinearAveragePool", qlinear_average_pool),
     ROW("QLinearWhere", qlinear_where),
     ROW("QGemm", q_gemm),
+    ROW("DequantizeLinear", one_scale),
+    ROW("QuantizeLinear", one_scale),
     {"", "DequantizeLinear", 10, INT16_MAX, one_scale},
     {"", "QuantizeLinear", 10, INT16_MAX, one_scale},
     {.op = NULL},
