@@ -297,7 +297,8 @@ static int host_print(lua_State *L)
 /* Refuses a key of the description, the table at 1, that means nothing. */
 static void check_keys(lua_State *L)
 {
-    static const char known[] = "name, doc, fetch, weights, inputs, outputs, options, extra_weights, parts, graph, run";
+    static const char known[] = "name, doc, fetch, weights, inputs, outputs, options, extra_weights, parts, graph, "
+                                "run, draw";
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         const size_t n = strlen(key);
@@ -330,6 +331,7 @@ static int module_model(lua_State *L)
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'name' must be a text, not %s",
                                luaL_typename(L, -1));
     lua_settop(L, 1);
+    maru_check_layers(L, 1);
     return 1;
 }
 

@@ -109,6 +109,12 @@ bool maru_has_graph(lua_State *L, int index);
 /* Pushes a list: "" and the instance, then "part." and the instance of each part, and theirs. Gives how many. */
 size_t maru_push_all_parts(lua_State *L, int index);
 
+/* layers.c: raises where the `draw` of the description at `description` is not what it should be */
+void maru_check_layers(lua_State *L, int description);
+/* The layer `index`, its texts kept by the description; false past the last. */
+struct maru_script_layer;
+bool maru_read_layer(lua_State *L, int description, size_t index, struct maru_script_layer *out);
+
 /* states.c: of the instance at `index` and of its parts */
 void maru_save_states(lua_State *L, int index, const char *path, const char *model);
 void maru_load_states(lua_State *L, int index, const char *path);

@@ -393,6 +393,23 @@ bool maru_script_describe(const maru_script *script, maru_script_list which, siz
     return true;
 }
 
+static int layer_protected(lua_State *L)
+{
+    const call *c = get_call(L);
+    push_place(L, MODEL);
+    maru_push_fields(L, 1);
+    lua_getfield(L, 2, "description");
+    if (!maru_read_layer(L, 3, *(const size_t *)c->in, c->out))
+        ((maru_script_layer *)c->out)->output = NULL;
+    return 0;
+}
+
+bool maru_script_layer_at(maru_script *script, size_t index, maru_script_layer *out_layer)
+{
+    call c = {.in = &index, .out = out_layer};
+    return protect(script, layer_protected, &c) == MARU_OK && out_layer->output;
+}
+
 /* ---- graph, model, session ---- */
 
 static int graph_protected(lua_State *L)

@@ -73,6 +73,30 @@ typedef enum maru_script_list {
 bool maru_script_describe(const maru_script *script, maru_script_list list, size_t index, const char **out_name,
                           const char **out_doc);
 
+/* How an output is drawn, on the picture or the sound that came in. */
+typedef enum maru_script_layer_kind {
+    MARU_LAYER_BOXES,     // f32[n, 4]: x1, y1, x2, y2 in pixels
+    MARU_LAYER_CORNERS,   // f32[n, 4, 2]: x, y
+    MARU_LAYER_POINTS,    // f32[..., 2]
+    MARU_LAYER_MASK,      // [height, width], of any size: what is not 0, or above a half
+    MARU_LAYER_BARS,      // f32[n], 0 to 1
+    MARU_LAYER_SOUND,     // f32[n] or f32[channels, n]
+    MARU_LAYER_SEGMENTS,  // f32[n, 2]: from and to, in seconds
+    MARU_LAYER_CURVE,     // f32[n], 0 to 1, over time
+    MARU_LAYER_KINDS,
+} maru_script_layer_kind;
+
+typedef struct maru_script_layer {
+    maru_script_layer_kind kind;
+    const char *output;  // names of outputs; texts of the script
+    const char *labels;  // texts or numbers for each item; NULL: none
+    const char *scores;  // numbers for each item; NULL: none
+    double every;        // of a curve: seconds between its numbers; 0: it is as long as the sound
+} maru_script_layer;
+
+/* In the order in which they are drawn; false past the last. */
+bool maru_script_layer_at(maru_script *script, size_t index, maru_script_layer *out_layer);
+
 /* The script's graph, or that of the part that was named; the script makes it at first use. The caller's to destroy. */
 MARU_NODISCARD maru_status maru_script_graph(maru_script *script, maru_graph **out_graph);
 /* The compiled model and the session, made at first use; borrowed. */

@@ -15,6 +15,7 @@ static const option options[] = {
     {"input", 'i', "NAME=VALUE|@FILE", "an input: text, a number, a JSON list, or a file by its ending; may be "
     "repeated"},
     {"save", 'o', "NAME=FILE", "write an output to a file by its ending; may be repeated"},
+    {"draw", 0, "FILE", "draw the outputs on the picture or sound that came in (.png, .svg); - prints bars"},
     {"save-state", 0, "FILE", "write the states after the run (.safetensors)"},
     {"load-state", 0, "FILE", "read the states before the run"},
     {"profile", 0, NULL, "a table of the time per op"},
@@ -78,16 +79,24 @@ static void print_outputs(const maru_script *script, bool as_json)
     fputs(as_json ? "}\n" : "", stdout);
 }
 
-static maru_status finish(const parsed *args, const opened *o)
+static maru_status draw(const parsed *args, const opened *o, const inputs *in)
 {
-    maru_status status = MARU_OK;
+    const maru_file_value *on = NULL;
+    for (size_t i = 0; !on && i < in->n; i++)
+        on = can_draw_on(&in->items[i].value) ? &in->items[i].value : NULL;
+    return has_flag(args, "draw") ? draw_outputs(o->script, on, get_option(args, "draw", "-")) : MARU_OK;
+}
+
+static maru_status finish(const parsed *args, const opened *o, const inputs *in)
+{
+    maru_status status = draw(args, o, in);
     size_t n = 0;
     for (; status == MARU_OK && get_nth(args, "save", n); n++)
         status = save_output(o->script, get_nth(args, "save", n));
     if (status == MARU_OK && has_flag(args, "save-state"))
         status = maru_script_save_state(o->script, get_option(args, "save-state", NULL));
     // What was saved or shown already is not shown again, unless asked for.
-    const bool is_shown = n > 0 || o->has_streamed;
+    const bool is_shown = n > 0 || o->has_streamed || strcmp(get_option(args, "draw", ""), "-") == 0;
     const bool as_json = has_flag(args, "json");
     if (status == MARU_OK && (!is_shown || as_json || has_flag(args, "verbose")))
         print_outputs(o->script, as_json);
@@ -143,7 +152,7 @@ static int run(const parsed *args)
     opened o = {0};
     long long timeout_ms = 0;
     if (!get_number(args, "timeout", 0, 1, &timeout_ms) || !is_state_file(args, "save-state") ||
-        !is_state_file(args, "load-state"))
+        !is_state_file(args, "load-state") || !is_drawing(get_option(args, "draw", "-")))
         return EXIT_USAGE;
     profile *p = profile_create();
     inputs in = {0};
@@ -157,7 +166,7 @@ static int run(const parsed *args)
     if (status == MARU_OK)
         status = run_script(args, &o, p, timeout_ms);
     if (status == MARU_OK)
-        status = finish(args, &o);
+        status = finish(args, &o, &in);
     if (status == MARU_OK && has_flag(args, "profile"))
         profile_print(p, has_flag(args, "json"));
     int code = status == MARU_OK ? EXIT_OK : report_failure(status);

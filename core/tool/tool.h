@@ -85,6 +85,16 @@ MARU_NODISCARD maru_status join_bindings(const parsed *args, char **out_text);
 /* All --device-option values, each ended by a newline, free() it; NULL without any. */
 MARU_NODISCARD maru_status join_device_options(const parsed *args, char **out_text);
 
+/*
+ * What the last run of the script gave, drawn as the script says: on `input`, a picture or sound, into a .png or .svg
+ * file; with the path "-" as text to stdout. NULL: no input can be drawn on.
+ */
+MARU_NODISCARD maru_status draw_outputs(maru_script *script, const maru_file_value *input, const char *path);
+/* Whether that can be drawn on. */
+bool can_draw_on(const maru_file_value *input);
+/* Whether draw_outputs takes that path; says so to stderr otherwise. */
+bool is_drawing(const char *path);
+
 /* The time in nanoseconds of a monotonic clock. */
 long long clock_ns(void);
 

@@ -8,7 +8,7 @@ _maru() {
     local shared="--device --device-option --placement --numerics --weights --config --set --bind --no-fuse $host"
     local own=
     case "$command" in
-    run) own="--input --save --save-state --load-state --profile --trace --timeout" ;;
+    run) own="--input --save --draw --save-state --load-state --profile --trace --timeout" ;;
     bench) own="--part --runs --warmup --profile" ;;
     plan) own="--format --output --part" ;;
     dump) own="--dot --part" ;;

@@ -18,6 +18,7 @@ return maru.model {
     { name = "label", doc = "the classes, best first" },
     { name = "score", doc = "f32[top]" },
   },
+  draw = { { bars = "score", labels = "label" } },
   options = { top = { default = 3, doc = "how many classes to give" } },
 
   graph = function(m)

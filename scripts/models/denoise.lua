@@ -19,6 +19,7 @@ return maru.model {
   doc = "Speech without the noise around it: GTCRN",
   inputs = { sound = { doc = "f32[channels, n], of any rate" } },
   outputs = { sound = { doc = "f32[n], one channel at 16000 Hz: the speech" } },
+  draw = { { sound = "sound" } },
 
   graph = function(m)
     local given, outputs = { mix = m:input("frame", "f32", { 1, BINS, 1, 2 }) }, { "enh" }

@@ -21,6 +21,7 @@ return maru.model {
     { name = "score", doc = "f32[top]" },
     { name = "index", doc = "i64[top]: the classes' numbers" },
   },
+  draw = { { bars = "score", labels = "label" } },
   options = { top = { default = 3, doc = "how many classes to give" } },
 
   graph = function(m)

@@ -21,6 +21,7 @@ return maru.model {
     { name = "score", doc = "its probability" },
     { name = "scores", doc = "f32[12]: down, go, left, no, off, on, right, stop, up, yes, silence, unknown" },
   },
+  draw = { { bars = "score", labels = "word" } },
 
   graph = function(m)
     local net = maru.onnx "kws_ref_model.onnx"

@@ -58,6 +58,7 @@ return maru.model {
     { name = "score", doc = "of the network's answer; 1 where it was not asked" },
     { name = "network", doc = "the network's answer; undefined where it was not asked" },
   },
+  draw = { { bars = "score", labels = "network" } },
 
   graph = function(m)
     local net = maru.onnx "model.onnx"

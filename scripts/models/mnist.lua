@@ -16,6 +16,7 @@ return maru.model {
     { name = "digit", doc = "the likeliest" },
     { name = "scores", doc = "f32[10]: probability of each" },
   },
+  draw = { { bars = "scores" } },
   options = { dark = { default = false, doc = "the digit is dark on a light ground" } },
 
   graph = function(m)

@@ -56,6 +56,7 @@ return maru.model {
     { name = "scores", doc = "f32[n]: the mean probability of their characters" },
     { name = "corners", doc = "f32[n, 4, 2], in pixels: top left, top right, bottom right, bottom left" },
   },
+  draw = { { corners = "corners", labels = "text", scores = "scores" } },
   options = {
     score = { default = 0.5, doc = "what is read with less is left out" },
     turn = { default = 0.9, doc = "a line is turned if it is on its head with more than this" },

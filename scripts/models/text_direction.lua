@@ -18,6 +18,7 @@ return maru.model {
     { name = "degrees", doc = "0, or 180 for a line on its head" },
     { name = "score", doc = "of that" },
   },
+  draw = { { bars = "score", labels = "degrees" } },
 
   graph = function(m)
     local height, width = m:symbol("height", { typical = 48 }), m:symbol("width", { typical = 192 })

@@ -34,6 +34,7 @@ return maru.model {
     { name = "text", doc = "what it says" },
     { name = "score", doc = "the mean probability of its characters" },
   },
+  draw = { { bars = "score", labels = "text" } },
   options = {
     model = { default = "ch_PP-OCRv4_rec_infer.onnx", doc = "the file in a folder of weights" },
   },

@@ -69,6 +69,7 @@ return maru.model {
     { name = "scores", doc = "f32[n]: the mean probability" },
     { name = "map", doc = "f32[h, w]: the probabilities" },
   },
+  draw = { { corners = "corners", scores = "scores" } },
   options = {
     model = { default = "ch_PP-OCRv3_det_infer.onnx", doc = "the file in a folder of weights" },
     statistics = { default = "imagenet", doc = "how pictures are made even: imagenet, or half" },

@@ -21,6 +21,7 @@ return maru.model {
     { name = "area_share", doc = "part of the picture" },
     { name = "lanes_share", doc = "part of the picture" },
   },
+  draw = { { mask = "lanes" }, { mask = "area" } },
 
   graph = function(m)
     local height, width = m:symbol("height", { typical = 720 }), m:symbol("width", { typical = 1280 })

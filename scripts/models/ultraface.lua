@@ -20,6 +20,7 @@ return maru.model {
     { name = "boxes", doc = "f32[n, 4]: x1, y1, x2, y2 in pixels of the picture, the surest first" },
     { name = "scores", doc = "f32[n]" },
   },
+  draw = { { boxes = "boxes", scores = "scores" } },
   options = {
     score = { default = 0.7, doc = "what is not above it is no face" },
     iou = { default = 0.3, doc = "faces that overlap more are one" },

@@ -21,6 +21,7 @@ return maru.model {
     { name = "segments", doc = "f32[k, 2]: where speech begins and ends, in seconds" },
     { name = "probabilities", doc = "f32[n]: of speech, for each 32 ms" },
   },
+  draw = { { segments = "segments" }, { curve = "probabilities", every = HOP / RATE } },
   options = {
     threshold = { default = 0.5, doc = "speech begins at this probability" },
     exit = { default = -1.0, doc = "and ends below this one; -1: 0.15 below the threshold" },

@@ -21,6 +21,7 @@ return maru.model {
     { name = "scores", doc = "f32[n]" },
     { name = "points", doc = "f32[n, 5, 2]: right eye, left eye, nose, right and left corner of the mouth" },
   },
+  draw = { { boxes = "boxes", scores = "scores" }, { points = "points" } },
   options = {
     score = { default = 0.6, doc = "what is not above it is no face" },
     iou = { default = 0.45, doc = "faces that overlap more are one" },

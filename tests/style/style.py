@@ -27,7 +27,8 @@ MAY_INCLUDE = {
     "core/exec": ["plan", "kernels", "graph", "device", "base"],
     "core/script": [],
     "core/serve": [],
-    "core/tool": ["script", "serve"],
+    "core/draw": [],
+    "core/tool": ["script", "serve", "draw"],
 }
 # Headers of another stage that are plain data: (who, what).
 PLAIN_DATA = {

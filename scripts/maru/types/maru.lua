@@ -313,6 +313,20 @@ function instance:json(name) end
 ---@param text string
 function instance:emit(text) end
 
+---One of the first eight; all but `every` are names of outputs.
+---@class maru.layer
+---@field boxes? string f32[n, 4]: x1, y1, x2, y2 in pixels
+---@field corners? string f32[n, 4, 2]
+---@field points? string f32[..., 2]
+---@field mask? string [height, width]
+---@field bars? string f32[n], 0 to 1
+---@field sound? string f32[n] or f32[channels, n]
+---@field segments? string f32[n, 2], in seconds
+---@field curve? string f32[n], 0 to 1
+---@field labels? string for each item
+---@field scores? string for each item
+---@field every? number of a curve: seconds between its numbers
+
 ---@class maru.description
 ---@field name string
 ---@field doc? string
@@ -323,6 +337,7 @@ function instance:emit(text) end
 ---@field options? table<string, {default: any, doc?: string}>
 ---@field extra_weights? "ignore"|string[] patterns of names that may be left over
 ---@field parts? table<string, maru.description|{[1]: maru.description, options?: table<string, any>}>
+---@field draw? maru.layer[] how outputs are drawn by `maru run --draw`
 ---@field graph? fun(m: maru.instance) needed where there are no parts
 ---@field run? fun(m: maru.instance, input: table): table<string, any>
 
