@@ -35,7 +35,7 @@ void maru_os_map_prefetch(const maru_os_map *map, size_t offset, size_t bytes);
 
 /* Whole file into malloc'ed memory, NUL appended (not counted). Refuses more than `max_bytes`. */
 MARU_NODISCARD maru_status maru_os_read_file(const char *path, size_t max_bytes, char **out_data, size_t *out_bytes);
-/* All or nothing: written beside `path`, flushed, then renamed over it. */
+/* All or nothing: written beside `path`, flushed, then renamed over it. Refuses what is there and no file. */
 MARU_NODISCARD maru_status maru_os_write_file(const char *path, const void *data, size_t bytes);
 /* The same piece by piece: `end` renames the file over `path`, or with `keep` false leaves nothing of it. */
 typedef struct maru_os_file maru_os_file;

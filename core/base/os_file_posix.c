@@ -216,11 +216,23 @@ static void file_destroy(maru_os_file *file)
     free(file);
 }
 
+/* A rename would put a file into the place of a device or a pipe. */
+static maru_status check_target(const char *path, const struct stat *old)
+{
+    if (S_ISDIR(old->st_mode))
+        return maru_posix_fail("write", path, EISDIR);
+    if (!S_ISREG(old->st_mode))
+        return maru_fail(MARU_INVALID_ARGUMENT, "cannot write '%s': it is there, and no file", path);
+    return MARU_OK;
+}
+
 maru_status maru_os_file_begin(const char *path, maru_os_file **out_file)
 {
+    struct stat old;
+    const bool exists = stat(path, &old) == 0;
     *out_file = NULL;
-    if (maru_os_is_dir(path))
-        return maru_posix_fail("write", path, EISDIR);
+    if (exists)
+        MARU_TRY(check_target(path, &old));
     maru_os_file *file = calloc(1, sizeof *file);
     if (!file)
         return maru_fail_oom("a file");
@@ -232,8 +244,7 @@ maru_status maru_os_file_begin(const char *path, maru_os_file **out_file)
         file_destroy(file);
         return status;
     }
-    struct stat old;
-    if (stat(path, &old) == 0)
+    if (exists)
         (void)!fchmod(file->fd, old.st_mode & 0777);  // keeps the mode where it may; a stranger's file becomes ours
     *out_file = file;
     return MARU_OK;

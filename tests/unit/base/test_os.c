@@ -142,6 +142,35 @@ static maru_status count_entry(void *ctx, const char *name)
     return strcmp(name, "stop") == 0 ? MARU_CANCELLED : MARU_OK;
 }
 
+static void pieces_become_a_file_or_nothing(void **state)
+{
+    (void)state;
+    maru_os_file *file = NULL;
+    char *text = NULL;
+    size_t bytes = 0;
+    assert_ok(maru_os_make_dirs(at("pieces")));
+    assert_ok(maru_os_write_file(at("pieces/file"), "old", 3));
+    assert_ok(maru_os_file_begin(at("pieces/file"), &file));
+    assert_ok(maru_os_file_write(file, "one ", 4));
+    assert_ok(maru_os_file_write(file, "two", 3));
+    assert_ok(maru_os_file_end(&file, false));
+    assert_null(file);
+    assert_ok(maru_os_read_file(at("pieces/file"), 100, &text, &bytes));
+    assert_string_equal(text, "old");
+    free(text);
+    assert_ok(maru_os_file_begin(at("pieces/file"), &file));
+    assert_ok(maru_os_file_write(file, "one ", 4));
+    assert_ok(maru_os_file_write(file, "two", 3));
+    assert_ok(maru_os_file_end(&file, true));
+    assert_ok(maru_os_read_file(at("pieces/file"), 100, &text, &bytes));
+    assert_string_equal(text, "one two");
+    free(text);
+    // A device is no file, and stays what it is.
+    assert_fails(maru_os_file_begin("/dev/null", &file), MARU_INVALID_ARGUMENT, "no file");
+    assert_fails(maru_os_write_file("/dev/null", "x", 1), MARU_INVALID_ARGUMENT, "/dev/null");
+    assert_false(maru_os_is_file("/dev/null"));
+}
+
 static void writes_all_or_nothing(void **state)
 {
     (void)state;
@@ -423,6 +452,7 @@ static void child_that_is_not_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_become_a_file_or_nothing),
         cmocka_unit_test(maps_a_file),
         cmocka_unit_test(maps_no_file_nor_directory),
         cmocka_unit_test(drops_pages_from_any_address),
