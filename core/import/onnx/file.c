@@ -31,9 +31,14 @@ struct maru_onnx_file {
 
 /* ---- holding ---- */
 
+void maru_onnx_file_retain(maru_onnx_file *file)
+{
+    atomic_fetch_add(&file->n_holders, 1);
+}
+
 static void retain(void *owner)
 {
-    atomic_fetch_add(&((maru_onnx_file *)owner)->n_holders, 1);
+    maru_onnx_file_retain(owner);
 }
 
 static void release(void *owner)

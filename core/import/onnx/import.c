@@ -93,11 +93,25 @@ static maru_status take_initializer(onnx_import *import, onnx_scope *scope, cons
     return MARU_OK;
 }
 
+/* What earlier stages made, for names outside of functions that are inlined. */
+static maru_status look_up_stage(const onnx_import *import, onnx_scope *scope, const char *name, maru_value *out)
+{
+    while (scope->parent)
+        scope = (onnx_scope *)(uintptr_t)scope->parent;
+    if (!import->stage || scope != import->stage->root)
+        return MARU_OK;
+    MARU_TRY(import->stage->look_up(import->stage->ctx, name, out));
+    return *out == MARU_NO_VALUE ? MARU_OK : onnx_define(scope, name, *out);
+}
+
 maru_status onnx_look_up(onnx_import *import, onnx_scope *scope, const char *name, maru_value *out)
 {
     bool is_found = false;
     *out = MARU_NO_VALUE;
     if (!name || !*name || find(scope, name, out))
+        return MARU_OK;
+    MARU_TRY(look_up_stage(import, scope, name, out));
+    if (*out != MARU_NO_VALUE)
         return MARU_OK;
     MARU_TRY(take_initializer(import, scope, name, &is_found));
     if (is_found && find(scope, name, out))
@@ -166,11 +180,19 @@ static maru_status take_attr(onnx_node *n, const onnx_scope *scope, const onnx_a
     return MARU_OK;
 }
 
-static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto, onnx_node *n)
+maru_status onnx_read_attrs(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto, onnx_node *n)
 {
     *n = (onnx_node){.import = import, .scope = scope, .op = text_of(proto->op_type)};
     n->domain = onnx_domain(proto->domain);
     n->version = onnx_version(import, scope, n->domain);
+    for (size_t i = 0; i < proto->n_attribute; i++)
+        MARU_TRY(take_attr(n, scope, proto->attribute[i]));
+    return MARU_OK;
+}
+
+static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto, onnx_node *n)
+{
+    MARU_TRY(onnx_read_attrs(import, scope, proto, n));
     n->n_inputs = proto->n_input;
     n->n_outputs = proto->n_output;
     if (proto->n_input > ONNX_MAX_OPERANDS || proto->n_output > ONNX_MAX_OPERANDS)
@@ -179,8 +201,6 @@ static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_
         MARU_TRY(onnx_look_up(import, scope, proto->input[i], &n->inputs[i]));
     for (size_t i = 0; i < proto->n_output; i++)
         n->wants[i] = *text_of(proto->output[i]) != 0;
-    for (size_t i = 0; i < proto->n_attribute; i++)
-        MARU_TRY(take_attr(n, scope, proto->attribute[i]));
     while (n->n_inputs && n->inputs[n->n_inputs - 1] == MARU_NO_VALUE)
         n->n_inputs--;
     while (n->n_outputs && !n->wants[n->n_outputs - 1])
@@ -303,6 +323,10 @@ static maru_status add_if(onnx_node *n)
         return maru_fail(MARU_DATA_LOSS, "it has no condition");
     if (v->elems && v->n_elems == 1 && maru_expr_is_const(&n->import->graph->exprs, v->elems[0], &truth))
         return add_branch(n, truth ? "then_branch" : "else_branch");
+    if (n->import->stage) {
+        n->import->stage->is_end = true;
+        return maru_fail(MARU_INVALID_ARGUMENT, "the condition is computed in the run");
+    }
     if (v->rank > 0)
         MARU_TRY(onnx_add(n, "Squeeze", &condition, 1, NULL, 0, &condition));
     MARU_TRY(add_branch(n, "then_branch"));
@@ -338,11 +362,24 @@ static maru_status convert_node(onnx_node *n, const onnx_node_proto *proto)
     return form ? form->convert(n) : onnx_add_newest(n);
 }
 
+/* Of a value whose size the data decides, nothing can be planned before that size is there. */
+static maru_status check_sizes(const onnx_node *n)
+{
+    for (size_t i = 0; n->import->stage && i < n->n_inputs; i++) {
+        if (!n->inputs[i] || !maru_graph_get(n->import->graph, n->inputs[i])->has_bound_dims)
+            continue;
+        n->import->stage->is_end = true;
+        return maru_fail(MARU_INVALID_ARGUMENT, "the size of input %zu is computed in the run", i);
+    }
+    return MARU_OK;
+}
+
 static maru_status add_node(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto)
 {
     onnx_node n;
     const char *name = text_of(proto->name);
     MARU_TRY(read_node(import, scope, proto, &n));
+    MARU_TRY(check_sizes(&n));
     if (*name)
         MARU_TRY(maru_graph_push_scope(import->graph, name));
     maru_status status = convert_node(&n, proto);

@@ -38,6 +38,9 @@ MARU_NODISCARD maru_status onnx_add_nodes(onnx_import *import, onnx_scope *scope
 /* A graph of an attribute, with values for its first inputs: it sees the names around the node. */
 MARU_NODISCARD maru_status onnx_run_graph(onnx_node *n, const onnx_graph *g, const maru_value *inputs, size_t n_inputs,
                                           maru_value *outputs, size_t n_outputs);
+/* A node's operator and attributes, those of a function's call in their places; no inputs. */
+MARU_NODISCARD maru_status onnx_read_attrs(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto,
+                                           onnx_node *out_node);
 void onnx_scope_fini(onnx_scope *scope);
 
 /* known.c. UNSUPPORTED lists every operator of these nodes that is not known. */

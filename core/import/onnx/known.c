@@ -23,8 +23,10 @@ typedef struct survey {
     unsigned char *seen_functions;  // of the model
 } survey;
 
-static bool is_known(const char *domain, const char *op, int64_t version)
+static bool is_known(const onnx_import *import, const char *domain, const char *op, int64_t version)
 {
+    if (import->stage && import->stage->is_host(domain, op))
+        return true;
     if (!*domain && strcmp(op, "If") == 0)
         return true;
     if (onnx_form_find(domain, op, version))
@@ -66,7 +68,7 @@ static maru_status look_at_node(survey *s, const onnx_scope *scope, const onnx_n
     const int64_t version = onnx_version(s->import, scope, domain);
     if (f)
         return look_at_function(s, f);
-    if (!is_known(domain, op, version))
+    if (!is_known(s->import, domain, op, version))
         MARU_TRY(note(s, domain, op, version));
     for (size_t i = 0; i < node->n_attribute; i++) {
         const onnx_graph *g = node->attribute[i]->g;

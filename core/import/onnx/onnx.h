@@ -12,6 +12,7 @@
 #include "graph/graph.h"
 #include "import/onnx.pb-c.h"
 
+#include <maru/file.h>
 #include <maru/onnx.h>
 
 typedef Maru__Onnx__ModelProto onnx_model;
@@ -31,6 +32,7 @@ MARU_NODISCARD maru_status maru_onnx_file_open(const char *path, maru_onnx_file 
 /* As open, from memory that outlives the file and what is made of it; `name` stands for its path. */
 MARU_NODISCARD maru_status maru_onnx_file_open_memory(const void *data, size_t bytes, const char *name,
                                                       maru_onnx_file **out_file);
+void maru_onnx_file_retain(maru_onnx_file *file);
 void maru_onnx_file_release(maru_onnx_file *file);
 const onnx_model *maru_onnx_file_model(const maru_onnx_file *file);
 const char *maru_onnx_file_path(const maru_onnx_file *file);
@@ -46,6 +48,12 @@ MARU_NODISCARD maru_status maru_onnx_file_bytes(maru_onnx_file *file, const char
 /* A dense constant from values and indices, or NONE-dtype failure with a sentence. */
 MARU_NODISCARD maru_status maru_onnx_sparse_constant(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
                                                      maru_graph *graph, maru_value *out_value);
+
+/* As constant, copied out of the file; text too. */
+MARU_NODISCARD maru_status maru_onnx_read_tensor(maru_onnx_file *file, const onnx_tensor *tensor,
+                                                 maru_file_value *out_value);
+MARU_NODISCARD maru_status maru_onnx_read_sparse(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
+                                                 maru_tensor *out_dense);
 
 /* ---- import.c ---- */
 
@@ -77,9 +85,25 @@ typedef struct onnx_import {
     int use;  // onnx_use: how much of what is known
     const maru_map *given;  // names of the graph whose values are the caller's; NULL: none
     int64_t baked_batch;    // what the model says of an input's first dim that is another here; 0: none is
+    struct onnx_stage *stage;  // NULL: all nodes are made one graph
 } onnx_import;
 
 typedef struct onnx_scope onnx_scope;
+
+/*
+ * How nodes become a graph where the model runs in stages (core/flow): what
+ * earlier ones made is looked up, and a node that needs a value of the run
+ * ends the graph before it.
+ */
+typedef struct onnx_stage {
+    /* The value of that name as an input or constant of the graph; *out_value is untouched if there is none. */
+    maru_status (*look_up)(void *ctx, const char *name, maru_value *out_value);
+    /* Whether the host runs the operator, so that no graph can have it. */
+    bool (*is_host)(const char *domain, const char *op);
+    void *ctx;
+    const onnx_scope *root;  // names are looked up for scopes in this one
+    bool is_end;             // the node that failed can be in no graph before a run of those before it
+} onnx_stage;
 
 typedef struct onnx_node {
     onnx_import *import;

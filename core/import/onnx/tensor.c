@@ -53,6 +53,29 @@ static maru_status read_external(maru_onnx_file *file, const onnx_tensor *t, mar
     return status == MARU_OK ? MARU_OK : maru_fail_within(status, "tensor '%s'", name_of(t));
 }
 
+static maru_status find_source(maru_onnx_file *file, const onnx_tensor *t, bool *out_is_found,
+                               maru_constant_source *out)
+{
+    *out_is_found = true;
+    if (t->has_data_location && t->data_location == MARU__ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
+        return read_external(file, t, out);
+    if (t->has_raw_bytes && t->has_raw_offset)
+        return maru_onnx_file_bytes(file, NULL, t->raw_offset, t->raw_bytes, false, out);
+    *out_is_found = false;
+    return MARU_OK;
+}
+
+static maru_status check_bytes(const onnx_tensor *t, size_t there)
+{
+    size_t bytes = 0;
+    if (maru_dtype_tensor_bytes((maru_dtype)t->data_type, t->dims, t->n_dims, &bytes) != MARU_OK)
+        return maru_fail_within(MARU_DATA_LOSS, "tensor '%s'", name_of(t));
+    if (bytes != there)
+        return maru_fail(MARU_DATA_LOSS, "tensor '%s': its dims need %zu bytes of %s, there are %zu", name_of(t), bytes,
+                         maru_dtype_name((maru_dtype)t->data_type), there);
+    return MARU_OK;
+}
+
 /* As written in the message itself, value by value. */
 static maru_status add_listed(const onnx_tensor *t, maru_graph *graph, maru_value *out_value)
 {
@@ -74,44 +97,40 @@ static bool is_aligned(const void *data, maru_dtype dtype)
 maru_status maru_onnx_constant(maru_onnx_file *file, const onnx_tensor *t, maru_graph *graph, maru_value *out_value)
 {
     maru_constant_source source = {0};
+    bool is_found = false;
     MARU_TRY(check_type(t));
-    if (t->has_data_location && t->data_location == MARU__ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
-        MARU_TRY(read_external(file, t, &source));
-    else if (t->has_raw_bytes && t->has_raw_offset)
-        MARU_TRY(maru_onnx_file_bytes(file, NULL, t->raw_offset, t->raw_bytes, false, &source));
-    else
+    MARU_TRY(find_source(file, t, &is_found, &source));
+    if (!is_found)
         return add_listed(t, graph, out_value);
+    MARU_TRY(check_bytes(t, source.bytes));
     const maru_dtype dtype = (maru_dtype)t->data_type;
-    size_t bytes = 0;
-    if (maru_dtype_tensor_bytes(dtype, t->dims, t->n_dims, &bytes) != MARU_OK)
-        return maru_fail_within(MARU_DATA_LOSS, "tensor '%s'", name_of(t));
-    if (bytes != source.bytes)
-        return maru_fail(MARU_DATA_LOSS, "tensor '%s': its dims need %zu bytes of %s, there are %zu", name_of(t), bytes,
-                         maru_dtype_name(dtype), source.bytes);
     // What is small may be read by anybody, and the graph's own copy is aligned; large ones are looked at when used.
-    if (bytes < LEAST_LEFT_BYTES && !is_aligned(source.data, dtype))
+    if (source.bytes < LEAST_LEFT_BYTES && !is_aligned(source.data, dtype))
         source = (maru_constant_source){.data = source.data, .bytes = source.bytes};
     return maru_graph_constant(graph, name_of(t), dtype, t->dims, (uint32_t)t->n_dims, &source, out_value);
 }
 
-/* ---- sparse ---- */
+/* ---- copies ---- */
 
-/* With what was lifted out of the message back in it for a moment. */
-static maru_status read_tensor(maru_onnx_file *file, onnx_tensor *t, const char *name, maru_file_value *out)
+maru_status maru_onnx_read_tensor(maru_onnx_file *file, const onnx_tensor *t, maru_file_value *out_value)
 {
-    if (!t->has_raw_offset)
-        return maru_tensor_proto_convert(t, name, out);
     maru_constant_source source = {0};
-    MARU_TRY(maru_onnx_file_bytes(file, NULL, t->raw_offset, t->raw_bytes, false, &source));
-    const ProtobufCBinaryData before = t->raw_data;
-    const protobuf_c_boolean had = t->has_raw_data;
-    t->has_raw_data = 1;
-    t->raw_data = (ProtobufCBinaryData){source.bytes, (uint8_t *)(uintptr_t)source.data};
-    const maru_status status = maru_tensor_proto_convert(t, name, out);
-    t->has_raw_data = had;
-    t->raw_data = before;
-    return status;
+    bool is_found = false;
+    *out_value = (maru_file_value){0};
+    if (t->has_data_type && t->data_type == MARU_STRING)
+        return maru_tensor_proto_convert(t, name_of(t), out_value);
+    MARU_TRY(check_type(t));
+    MARU_TRY(find_source(file, t, &is_found, &source));
+    if (!is_found)
+        return maru_tensor_proto_convert(t, name_of(t), out_value);
+    MARU_TRY(check_bytes(t, source.bytes));
+    MARU_TRY(maru_tensor_create((maru_dtype)t->data_type, t->dims, (uint32_t)t->n_dims, &out_value->tensor));
+    if (source.bytes)
+        memcpy(out_value->tensor.data, source.data, source.bytes);
+    return MARU_OK;
 }
+
+/* ---- sparse ---- */
 
 /* Where in the dense tensor value `i` goes; indices are flat (n) or by axis (n, rank). */
 static maru_status flat_index(const Maru__Onnx__SparseTensorProto *sparse, const int64_t *indices, bool is_flat,
@@ -150,31 +169,40 @@ static maru_status scatter(const Maru__Onnx__SparseTensorProto *sparse, const ma
     return MARU_OK;
 }
 
-maru_status maru_onnx_sparse_constant(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
-                                      maru_graph *graph, maru_value *out_value)
+maru_status maru_onnx_read_sparse(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
+                                  maru_tensor *out_dense)
 {
     maru_file_value values = {0};
     maru_file_value indices = {0};
-    maru_tensor dense = {0};
+    *out_dense = (maru_tensor){0};
     if (!sparse->values || !sparse->indices || sparse->n_dims > MARU_MAX_RANK)
         return maru_fail(MARU_DATA_LOSS, "a sparse tensor lacks its values or indices, or its rank is over %d",
                          MARU_MAX_RANK);
     const char *name = name_of(sparse->values);
-    maru_status status = read_tensor(file, sparse->values, name, &values);
+    maru_status status = maru_onnx_read_tensor(file, sparse->values, &values);
     if (status == MARU_OK)
-        status = read_tensor(file, sparse->indices, name, &indices);
+        status = maru_onnx_read_tensor(file, sparse->indices, &indices);
     if (status == MARU_OK && values.is_strings)
         status = maru_fail(MARU_UNSUPPORTED, "sparse tensor '%s' of strings", name);
     if (status == MARU_OK)
-        status = maru_tensor_create(values.tensor.dtype, sparse->dims, (uint32_t)sparse->n_dims, &dense);
+        status = maru_tensor_create(values.tensor.dtype, sparse->dims, (uint32_t)sparse->n_dims, out_dense);
     if (status == MARU_OK)
-        status = scatter(sparse, &values.tensor, &indices.tensor, &dense);
-    if (status == MARU_OK) {
-        const maru_constant_source source = {.data = dense.data, .bytes = dense.bytes};
-        status = maru_graph_constant(graph, name, dense.dtype, dense.dims, dense.rank, &source, out_value);
-    }
-    maru_tensor_destroy(&dense);
+        status = scatter(sparse, &values.tensor, &indices.tensor, out_dense);
     maru_file_value_fini(&values);
     maru_file_value_fini(&indices);
+    return status;
+}
+
+maru_status maru_onnx_sparse_constant(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
+                                      maru_graph *graph, maru_value *out_value)
+{
+    maru_tensor dense = {0};
+    maru_status status = maru_onnx_read_sparse(file, sparse, &dense);
+    if (status == MARU_OK) {
+        const maru_constant_source source = {.data = dense.data, .bytes = dense.bytes};
+        status = maru_graph_constant(graph, name_of(sparse->values), dense.dtype, dense.dims, dense.rank, &source,
+                                     out_value);
+    }
+    maru_tensor_destroy(&dense);
     return status;
 }
