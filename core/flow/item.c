@@ -115,6 +115,11 @@ const maru_strings *maru_item_get_text(const maru_item *item)
     return item->kind == MARU_ITEM_TEXT ? &item->value.strings : NULL;
 }
 
+const char *maru_item_get_name(const maru_item *item)
+{
+    return item->value.name;
+}
+
 size_t maru_item_count(const maru_item *item)
 {
     return item->n_items;
