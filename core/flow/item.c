@@ -115,9 +115,9 @@ const maru_strings *maru_item_get_text(const maru_item *item)
     return item->kind == MARU_ITEM_TEXT ? &item->value.strings : NULL;
 }
 
-const char *maru_item_get_name(const maru_item *item)
+const maru_file_value *maru_item_get_value(const maru_item *item)
 {
-    return item->value.name;
+    return item->kind == MARU_ITEM_TENSOR || item->kind == MARU_ITEM_TEXT ? &item->value : NULL;
 }
 
 size_t maru_item_count(const maru_item *item)

@@ -148,8 +148,9 @@ static maru_status read_input(data_set *set, size_t i)
     const maru_status status = maru_onnx_read_item(set->file, port.name, path, &set->inputs[i]);
     if (status != MARU_OK)
         return status;
-    const char *own = maru_item_get_name(set->inputs[i]);
-    snprintf(set->names[i], sizeof set->names[i], "%s", own && *own ? own : port.name);
+    const maru_file_value *value = maru_item_get_value(set->inputs[i]);
+    const bool is_named = value && value->name && *value->name;
+    snprintf(set->names[i], sizeof set->names[i], "%s", is_named ? value->name : port.name);
     return read_as(port.dtype, &set->inputs[i]);
 }
 

@@ -41,20 +41,33 @@ static maru_status read_inline(const char *name, const char *text, maru_file_val
     return maru_tensor_json_parse(text, strlen(text), name, MARU_DTYPE_NONE, out);
 }
 
-static maru_status read_input(const char *word, given_input *out)
+static bool has_ending(const char *text, const char *end)
+{
+    const size_t n = strlen(text);
+    return n >= strlen(end) && strcmp(text + n - strlen(end), end) == 0;
+}
+
+static maru_status read_input(const char *word, bool is_onnx, given_input *out)
 {
     const char *equals = strchr(word, '=');
     const size_t n = equals ? (size_t)(equals - word) : 0;
     if (n == 0 || n >= sizeof out->name)
         return fail_input(word, "NAME=VALUE or NAME=@FILE is needed");
     memcpy(out->name, word, n);
-    return equals[1] == '@' ? maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &out->value)
-                            : read_inline(out->name, equals + 1, &out->value);
+    out->is_inline = equals[1] != '@';
+    if (out->is_inline)
+        return read_inline(out->name, equals + 1, &out->value);
+    const maru_status status = maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &out->value);
+    if (status == MARU_OK || !has_ending(equals, ".pb") || !is_onnx)
+        return status;
+    out->path = equals + 2;
+    return MARU_OK;
 }
 
 maru_status read_inputs(const parsed *args, inputs *out)
 {
     size_t n = 0;
+    const bool is_onnx = get_word(args, 0) && has_ending(get_word(args, 0), ".onnx");
     while (get_nth(args, "input", n))
         n++;
     out->items = calloc(n + 1, sizeof *out->items);
@@ -62,8 +75,8 @@ maru_status read_inputs(const parsed *args, inputs *out)
     maru_status status = out->items && out->known ? MARU_OK : MARU_RESOURCE_EXHAUSTED;
     for (; status == MARU_OK && out->n < n; out->n++) {
         given_input *item = &out->items[out->n];
-        status = read_input(get_nth(args, "input", out->n), item);
-        if (status == MARU_OK && !item->value.is_strings)
+        status = read_input(get_nth(args, "input", out->n), is_onnx, item);
+        if (status == MARU_OK && !item->value.is_strings && !item->path)
             out->known[out->n_known++] = (maru_onnx_known){.name = item->name, .tensor = &item->value.tensor};
     }
     return status;

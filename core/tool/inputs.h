@@ -13,6 +13,8 @@
 typedef struct given_input {
     char name[256];
     maru_file_value value;
+    const char *path;   // of a .pb file that holds no tensor: what it is, the model says; else NULL
+    bool is_inline;     // its numbers have the dtype that fits them, not one that was meant
 } given_input;
 
 typedef struct inputs {

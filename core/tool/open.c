@@ -208,10 +208,21 @@ static size_t read_settings(const parsed *args, maru_script_setting *settings, s
     return n;
 }
 
-maru_status open_script(const parsed *args, opened *out)
+maru_model_params get_model_params(const parsed *args)
 {
     static const char *const placements[] = {"warn", "strict", "free", NULL};
     static const char *const levels[] = {"default", "exact", "fast", NULL};
+    return (maru_model_params){
+        .devices = get_option(args, "device", NULL),
+        .placement = (maru_placement)choose(args, "placement", placements, MARU_PLACE_WARN),
+        .numerics = (maru_numerics)choose(args, "numerics", levels, MARU_NUMERICS_DEFAULT),
+        .progress = show_progress,
+        .no_fuse = has_flag(args, "no-fuse"),
+    };
+}
+
+maru_status open_script(const parsed *args, opened *out)
+{
     enum { MAX_SETTINGS = 64 };
     maru_script_setting settings[MAX_SETTINGS];
     char *room[MAX_SETTINGS] = {0};
@@ -229,19 +240,13 @@ maru_status open_script(const parsed *args, opened *out)
         .settings = settings,
         .n_settings = read_settings(args, settings, MAX_SETTINGS, room),
         .part = get_option(args, "part", NULL),
-        .model = {
-            .devices = get_option(args, "device", NULL),
-            .device_options = device_options,
-            .placement = (maru_placement)choose(args, "placement", placements, MARU_PLACE_WARN),
-            .numerics = (maru_numerics)choose(args, "numerics", levels, MARU_NUMERICS_DEFAULT),
-            .progress = show_progress,
-            .no_fuse = has_flag(args, "no-fuse"),
-        },
+        .model = get_model_params(args),
         .print = print_text,
         .print_ctx = out,
         .known = out->known,
         .n_known = out->n_known,
     };
+    params.model.device_options = device_options;
     if (status == MARU_OK)
         status = open_runtime(args, &out->runtime);
     if (status == MARU_OK)

@@ -8,6 +8,7 @@
 
 #include "tool/inputs.h"
 #include "tool/profile.h"
+#include "tool/run_flow.h"
 #include "tool/show.h"
 #include "tool/tool.h"
 
@@ -106,22 +107,46 @@ static maru_status finish(const parsed *args, const opened *o, const inputs *in)
 /* ---- the run ---- */
 
 static maru_script *running;  // for the signal handler alone
+static maru_flow *running_flow;
 
 static void on_interrupt(int number)
 {
     signal(number, SIG_DFL);  // the second one ends the process
     if (running)
         maru_script_cancel(running);
+    if (running_flow)
+        maru_flow_cancel(running_flow);
 }
 
-static maru_status run_script(const parsed *args, opened *o, profile *p, long long timeout_ms)
+static maru_run_params run_params_of(const parsed *args, profile *p, long long timeout_ms)
 {
     const bool traced = has_flag(args, "profile") || has_flag(args, "trace");
-    const maru_run_params params = {
+    return (maru_run_params){
         .timeout_ns = timeout_ms < INT64_MAX / 4000000 ? timeout_ms * 1000000 : INT64_MAX / 4,
         .trace = traced ? profile_add : NULL,
         .trace_ctx = p,
     };
+}
+
+static maru_status run_in_stages(const parsed *args, const inputs *in, opened *o, const maru_run_params *params)
+{
+    maru_flow *flow = NULL;
+    maru_status status = open_flow(args, in, o->runtime, &flow);
+    clear_progress();
+    running_flow = flow;
+    signal(SIGINT, on_interrupt);
+    if (status == MARU_OK)
+        status = maru_flow_run(flow, params);
+    signal(SIGINT, SIG_DFL);
+    running_flow = NULL;
+    if (status == MARU_OK)
+        status = finish_flow(args, flow);
+    maru_flow_destroy(&flow);
+    return status;
+}
+
+static maru_status run_script(const parsed *args, opened *o, const maru_run_params *params)
+{
     maru_status status = maru_script_prepare(o->script);
     clear_progress();
     if (status == MARU_OK && has_flag(args, "load-state"))
@@ -129,7 +154,7 @@ static maru_status run_script(const parsed *args, opened *o, profile *p, long lo
     running = o->script;
     signal(SIGINT, on_interrupt);
     if (status == MARU_OK)
-        status = maru_script_run(o->script, &params);
+        status = maru_script_run(o->script, params);
     signal(SIGINT, SIG_DFL);
     running = NULL;
     return status;
@@ -147,6 +172,22 @@ static bool is_state_file(const parsed *args, const char *name)
     return false;
 }
 
+/* An ONNX model that is no single graph runs in stages. */
+static maru_status open_and_run(const parsed *args, inputs *in, opened *o, const maru_run_params *params)
+{
+    maru_status status = has_files_of_items(in) ? MARU_UNSUPPORTED : open_script(args, o);
+    if ((status == MARU_UNSUPPORTED || status == MARU_INVALID_ARGUMENT) && is_onnx_model(args)) {
+        if (!o->runtime)
+            status = open_runtime(args, &o->runtime);
+        return o->runtime ? run_in_stages(args, in, o, params) : status;
+    }
+    if (status == MARU_OK)
+        status = set_inputs(in, o->script);
+    if (status == MARU_OK)
+        status = run_script(args, o, params);
+    return status == MARU_OK ? finish(args, o, in) : status;
+}
+
 static int run(const parsed *args)
 {
     opened o = {0};
@@ -155,18 +196,13 @@ static int run(const parsed *args)
         !is_state_file(args, "load-state") || !is_drawing(get_option(args, "draw", "-")))
         return EXIT_USAGE;
     profile *p = profile_create();
+    const maru_run_params params = run_params_of(args, p, timeout_ms);
     inputs in = {0};
     maru_status status = p ? read_inputs(args, &in) : MARU_RESOURCE_EXHAUSTED;
     o.known = in.known;
     o.n_known = in.n_known;
     if (status == MARU_OK)
-        status = open_script(args, &o);
-    if (status == MARU_OK)
-        status = set_inputs(&in, o.script);
-    if (status == MARU_OK)
-        status = run_script(args, &o, p, timeout_ms);
-    if (status == MARU_OK)
-        status = finish(args, &o, &in);
+        status = open_and_run(args, &in, &o, &params);
     if (status == MARU_OK && has_flag(args, "profile"))
         profile_print(p, has_flag(args, "json"));
     int code = status == MARU_OK ? EXIT_OK : report_failure(status);
@@ -187,7 +223,8 @@ const command command_run = {
     .details = "MODEL is a .lua script, an .onnx model or a .maru graph. Inputs are text, numbers and JSON lists,\n"
                "or files known by their ending: .npy, .pb (ONNX TensorProto), .txt (one string a line), .json, .wav,\n"
                ".png, .jpg. So are outputs. An ONNX model whose shapes do not follow from its dims alone is made for\n"
-               "the inputs that are given.\n"
+               "the inputs that are given; one whose data decides what is computed (Loop, Scan, sequences, text) runs\n"
+               "in stages. A sequence or an optional is a .pb file, as the model declares it.\n"
                "\n"
                "    maru run scripts/models/minilm.lua --weights DIR --input text='A cat sat.' --save embedding=e.npy\n"
                "    maru run scripts/models/llama.lua --weights DIR --input prompt='Once upon' --set n=50\n"

@@ -71,6 +71,8 @@ typedef struct opened {
     size_t n_known;
 } opened;
 
+/* --device, --placement, --numerics and --no-fuse; device options are left to the caller. */
+maru_model_params get_model_params(const parsed *args);
 /* `out` stays where it is until it is closed: the script prints through it. */
 MARU_NODISCARD maru_status open_script(const parsed *args, opened *out);
 void close_script(opened *o);

@@ -48,8 +48,8 @@ MARU_API const char *maru_item_kind_name(maru_item_kind kind);
 /* NULL if it is of another kind. Valid as long as the item. */
 MARU_API const maru_tensor *maru_item_get_tensor(const maru_item *item);
 MARU_API const maru_strings *maru_item_get_text(const maru_item *item);
-/* What the file that it was read from calls it, or NULL. */
-MARU_API const char *maru_item_get_name(const maru_item *item);
+/* A tensor or text as maru/file.h has it, with the name that its file gave; NULL if it is neither. */
+MARU_API const maru_file_value *maru_item_get_value(const maru_item *item);
 /* Of a sequence; 0 of others. */
 MARU_API size_t maru_item_count(const maru_item *item);
 /* NULL past the end. Not held for the caller. */
