@@ -34,7 +34,7 @@ maru_status maru_image_parse(const void *data, size_t bytes, const char *name, m
         return maru_fail(MARU_UNSUPPORTED, "%s: a picture file of %zu bytes is too large", name, bytes);
     // Before anything is decoded, so that a small file cannot ask for a large picture.
     if (!bytes || !stbi_info_from_memory(data, (int)bytes, &width, &height, &channels))
-        return maru_fail(MARU_DATA_LOSS, "%s is no PNG, JPEG or BMP picture that can be read", name);
+        return maru_fail(MARU_DATA_LOSS, "%s is no PNG, JPEG, BMP or PNM picture that can be read", name);
     MARU_TRY(check_pixels(name, height, width));
     unsigned char *pixels = stbi_load_from_memory(data, (int)bytes, &width, &height, &channels, 0);
     if (!pixels)

@@ -27,6 +27,13 @@ static bool is_unread_image(const certify_facts *f)
     return false;
 }
 
+static bool is_jpeg(const certify_facts *f)
+{
+    const maru_tensor *t = f->first_input;
+    return f->model && maru_onnx_has_op(f->model, "", "ImageDecoder") && t && t->dtype == MARU_U8 && t->bytes > 2 &&
+           memcmp(t->data, "\xff\xd8", 2) == 0;
+}
+
 static bool is_random(const certify_facts *f)
 {
     return f->graph && maru_graph_has_op(f->graph, "maru.Random");
@@ -39,6 +46,7 @@ static const struct rule {
 } rules[] = {
     {CERTIFY_EXCLUDED, is_training, "it trains, by an operator of a preview domain"},
     {CERTIFY_EXCLUDED, is_unread_image, "its image is JPEG 2000, TIFF or WebP, which stb_image does not read"},
+    {CERTIFY_ROUNDED, is_jpeg, "decoders of JPEG round the transform and the colours each in their own way (ITU-T T.83)"},
     {CERTIFY_TYPE_ALONE, is_random, "ONNX does not say which random numbers are drawn"},
 };
 

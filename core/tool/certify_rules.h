@@ -16,6 +16,7 @@
 typedef enum certify_effect {
     CERTIFY_EXCLUDED,    // its outputs are not asked for
     CERTIFY_TYPE_ALONE,  // dtype and dims are compared, values are not
+    CERTIFY_ROUNDED,     // whole numbers may differ by 2
 } certify_effect;
 
 /* What a rule may look at; NULL where it is not known. */

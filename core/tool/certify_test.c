@@ -14,6 +14,13 @@
 
 enum { MAX_PATH = 2048, MAX_SETS = 64 };
 
+/* What is alike. */
+typedef struct measure {
+    double least;        // absolute difference of floats that is allowed
+    double whole;        // of whole numbers
+    bool is_type_alone;  // dtype and dims are compared, values are not
+} measure;
+
 /* ---- comparing, as onnx/backend/test/runner does ---- */
 
 static bool is_near(double got, double want, double absolute, double relative)
@@ -39,8 +46,8 @@ static double absolute_tolerance(const maru_tensor *want, double least)
 }
 
 /* Values count too, unless the dtype and dims alone do. */
-static bool are_tensors_alike(const maru_tensor *got, const maru_tensor *want, const char *name, double least,
-                     bool is_type_alone, onnx_test *out)
+static bool are_tensors_alike(const maru_tensor *got, const maru_tensor *want, const char *name, const measure *m,
+                              onnx_test *out)
 {
     bool same = got->dtype == want->dtype && got->rank == want->rank;
     for (uint32_t i = 0; same && i < got->rank; i++)
@@ -52,11 +59,11 @@ static bool are_tensors_alike(const maru_tensor *got, const maru_tensor *want, c
     }
     const bool is_float = maru_dtype_get_info(want->dtype)->kind == MARU_CLASS_FLOAT;
     const double relative = relative_tolerance(want->dtype);
-    const double absolute = is_float ? absolute_tolerance(want, least) : 0;
-    for (int64_t i = 0; !is_type_alone && i < maru_tensor_count(want); i++) {
+    const double absolute = is_float ? absolute_tolerance(want, m->least) : m->whole;
+    for (int64_t i = 0; !m->is_type_alone && i < maru_tensor_count(want); i++) {
         const double x = maru_tensor_get_f64(got, i);
         const double y = maru_tensor_get_f64(want, i);
-        if (is_float ? is_near(x, y, absolute, relative) : x == y)
+        if (is_near(x, y, absolute, is_float ? relative : 0))
             continue;
         snprintf(out->note, sizeof out->note, "output '%s'[%lld] is %.9g, the test has %.9g", name, (long long)i, x, y);
         return false;
@@ -76,20 +83,18 @@ static bool are_texts_alike(const maru_strings *got, const maru_strings *want, c
     return same;
 }
 
-static bool are_alike(const maru_item *got, const maru_item *want, const char *name, double least, bool is_type_alone,
-                      onnx_test *out)
+static bool are_alike(const maru_item *got, const maru_item *want, const char *name, const measure *m, onnx_test *out)
 {
     bool same = maru_item_get_kind(got) == maru_item_get_kind(want) && maru_item_count(got) == maru_item_count(want);
     if (!same)
         snprintf(out->note, sizeof out->note, "output '%s' is %s, the test has %s, or of another length", name,
                  maru_item_kind_name(maru_item_get_kind(got)), maru_item_kind_name(maru_item_get_kind(want)));
     if (same && maru_item_get_tensor(got))
-        return are_tensors_alike(maru_item_get_tensor(got), maru_item_get_tensor(want), name, least, is_type_alone,
-                                 out);
+        return are_tensors_alike(maru_item_get_tensor(got), maru_item_get_tensor(want), name, m, out);
     if (same && maru_item_get_text(got))
         return are_texts_alike(maru_item_get_text(got), maru_item_get_text(want), name, out);
     for (size_t i = 0; same && i < maru_item_count(got); i++)
-        same = are_alike(maru_item_at(got, i), maru_item_at(want, i), name, least, is_type_alone, out);
+        same = are_alike(maru_item_at(got, i), maru_item_at(want, i), name, m, out);
     return same;
 }
 
@@ -98,8 +103,7 @@ static bool are_alike(const maru_item *got, const maru_item *want, const char *n
 typedef struct data_set {
     const onnx_test *test;
     int index;
-    double least;
-    bool is_type_alone;  // outputs are compared by dtype and dims
+    measure measure;
     maru_onnx_file *file;
     maru_item **inputs;  // by the model's order
     char (*names)[256];
@@ -181,7 +185,7 @@ static maru_status compare_output(const data_set *set, size_t index, const char 
     maru_status status = maru_onnx_read_item(set->file, name, path, &want);
     if (status == MARU_OK)
         status = read_as(t ? t->dtype : MARU_DTYPE_NONE, &want);
-    if (status == MARU_OK && !are_alike(got, want, name, set->least, set->is_type_alone, out))
+    if (status == MARU_OK && !are_alike(got, want, name, &set->measure, out))
         out->verdict = WRONG;
     maru_item_release(&want);
     return status;
@@ -254,7 +258,7 @@ static maru_status open_model(const certify_report *r, data_set *set, onnx_test 
     maru_graph *graph = NULL;
     maru_status status = load(set, &graph);
     const char *reason = certify_reason(CERTIFY_TYPE_ALONE, &(certify_facts){.graph = graph});
-    set->is_type_alone = reason != NULL;
+    set->measure.is_type_alone = reason != NULL;
     snprintf(out->note, sizeof out->note, "%s", reason ? reason : "");
     if (status == MARU_OK)
         status = maru_model_create(r->runtime, &graph, &params, out_model);
@@ -284,12 +288,24 @@ static maru_status run_graph(const certify_report *r, data_set *set, onnx_test *
 
 /* ---- in stages, where the data decides ---- */
 
-static maru_status run_flow(const certify_report *r, const data_set *set, onnx_test *out)
+static void set_measure(data_set *set, onnx_test *out)
+{
+    const certify_facts facts = {
+        .model = set->file,
+        .first_input = set->n ? maru_item_get_tensor(set->inputs[0]) : NULL,
+    };
+    const char *reason = certify_reason(CERTIFY_ROUNDED, &facts);
+    set->measure.whole = reason ? 2 : 0;
+    snprintf(out->note, sizeof out->note, "%s", reason ? reason : "");
+}
+
+static maru_status run_flow(const certify_report *r, data_set *set, onnx_test *out)
 {
     const maru_model_params params = params_of(r);
     const char *name = NULL;
     maru_flow *flow = NULL;
     maru_item *got = NULL;
+    set_measure(set, out);
     maru_status status = maru_flow_create(r->runtime, set->file, &params, &flow);
     for (size_t i = 0; status == MARU_OK && i < set->n; i++)
         status = maru_flow_set_input(flow, set->names[i], set->inputs[i]);
@@ -303,7 +319,7 @@ static maru_status run_flow(const certify_report *r, const data_set *set, onnx_t
 
 static maru_status run_set(const certify_report *r, int index, double least, onnx_test *out)
 {
-    data_set set = {.test = out, .index = index, .least = least};
+    data_set set = {.test = out, .index = index, .measure = {.least = least}};
     bool is_graph = false;
     maru_status status = read_inputs(&set);
     if (status == MARU_OK)

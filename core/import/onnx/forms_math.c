@@ -180,7 +180,19 @@ static maru_status sum(onnx_node *n)
     return onnx_add_newest(n);
 }
 
+/* ONNX's own function bodies give vectors of one element for its scalars. */
+static maru_status range(onnx_node *n)
+{
+    for (size_t i = 0; i < n->n_inputs; i++) {
+        const maru_value_record *v = maru_graph_get(n->import->graph, n->inputs[i]);
+        if (n->inputs[i] && v->rank == 1 && v->dims[0] == 1)
+            MARU_TRY(onnx_add(n, "Squeeze", &n->inputs[i], 1, NULL, 0, &n->inputs[i]));
+    }
+    return onnx_add_newest(n);
+}
+
 const onnx_form onnx_forms_math[] = {
+    {"", "Range", 11, INT16_MAX, range},
     {"", "Sum", 7, INT16_MAX, sum},
     {"", "Clip", 1, 10, clip},
     {"", "Clip", 11, INT16_MAX, clip_scalars},
