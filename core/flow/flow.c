@@ -162,14 +162,17 @@ void maru_flow_get_stats(const maru_flow *flow, maru_flow_stats *out_stats)
 
 /* ---- running ---- */
 
+maru_status flow_fail_deadline(const maru_flow *flow)
+{
+    return maru_fail(MARU_DEADLINE_EXCEEDED, "the run took longer than its %lld ms",
+                     (long long)(flow->run->timeout_ns / 1000000));
+}
+
 maru_status flow_check(const maru_flow *flow)
 {
     if (atomic_load(&flow->is_cancelled))
         return maru_fail(MARU_CANCELLED, "the run was cancelled");
-    if (flow->deadline_ns && maru_os_now_ns() >= flow->deadline_ns)
-        return maru_fail(MARU_DEADLINE_EXCEEDED, "the run took longer than its %lld ms",
-                         (long long)(flow->run->timeout_ns / 1000000));
-    return MARU_OK;
+    return flow->deadline_ns && maru_os_now_ns() >= flow->deadline_ns ? flow_fail_deadline(flow) : MARU_OK;
 }
 
 /* What no later node reads goes, so that a long model holds no more than it must. */

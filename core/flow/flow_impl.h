@@ -110,6 +110,7 @@ struct maru_flow {
 MARU_NODISCARD maru_status flow_walk(flow_frame *frame);
 /* DEADLINE_EXCEEDED or CANCELLED when the run must end. */
 MARU_NODISCARD maru_status flow_check(const maru_flow *flow);
+maru_status flow_fail_deadline(const maru_flow *flow);
 /* An output of the body that was walked, held for the caller. */
 MARU_NODISCARD maru_status flow_result(const flow_frame *frame, size_t index, maru_item **out_item);
 

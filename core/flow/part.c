@@ -108,7 +108,8 @@ static maru_status run_session(maru_flow *flow, maru_session *session)
     if (status == MARU_OK)
         status = maru_session_run(session, &params);
     set_running(flow, NULL);
-    return status;
+    // The session knows the time that was left to it, not the whole run's.
+    return status == MARU_DEADLINE_EXCEEDED ? flow_fail_deadline(flow) : status;
 }
 
 static maru_status take_output(flow_part *part, size_t index, maru_item **out_item)

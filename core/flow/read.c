@@ -51,10 +51,15 @@ static maru_status make_optional(const optional_proto *p, const char *path, maru
     return maru_item_none(out_item);
 }
 
+static const uint8_t *bytes_of(const maru_os_map *map)
+{
+    return map->data ? (const uint8_t *)map->data : (const uint8_t *)"";
+}
+
 static maru_status read_sequence(const maru_os_map *map, const char *path, maru_item **out_item)
 {
     MARU_TRY(maru_proto_scan(&maru__onnx__sequence_proto__descriptor, map->data, map->bytes, MAX_DEPTH, path));
-    sequence_proto *p = maru__onnx__sequence_proto__unpack(NULL, map->bytes, map->data ? map->data : (const uint8_t *)"");
+    sequence_proto *p = maru__onnx__sequence_proto__unpack(NULL, map->bytes, bytes_of(map));
     if (!p)
         return maru_fail(MARU_DATA_LOSS, "%s is no ONNX SequenceProto", path);
     const maru_status status = make_sequence(p, path, out_item);
@@ -65,7 +70,7 @@ static maru_status read_sequence(const maru_os_map *map, const char *path, maru_
 static maru_status read_optional(const maru_os_map *map, const char *path, maru_item **out_item)
 {
     MARU_TRY(maru_proto_scan(&maru__onnx__optional_proto__descriptor, map->data, map->bytes, MAX_DEPTH, path));
-    optional_proto *p = maru__onnx__optional_proto__unpack(NULL, map->bytes, map->data ? map->data : (const uint8_t *)"");
+    optional_proto *p = maru__onnx__optional_proto__unpack(NULL, map->bytes, bytes_of(map));
     if (!p)
         return maru_fail(MARU_DATA_LOSS, "%s is no ONNX OptionalProto", path);
     const maru_status status = make_optional(p, path, out_item);

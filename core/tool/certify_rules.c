@@ -46,7 +46,7 @@ static const struct rule {
 } rules[] = {
     {CERTIFY_EXCLUDED, is_training, "it trains, by an operator of a preview domain"},
     {CERTIFY_EXCLUDED, is_unread_image, "its image is JPEG 2000, TIFF or WebP, which stb_image does not read"},
-    {CERTIFY_ROUNDED, is_jpeg, "decoders of JPEG round the transform and the colours each in their own way (ITU-T T.83)"},
+    {CERTIFY_ROUNDED, is_jpeg, "decoders of JPEG round the transform and the colours in their own ways (ITU-T T.83)"},
     {CERTIFY_TYPE_ALONE, is_random, "ONNX does not say which random numbers are drawn"},
 };
 

@@ -3,7 +3,7 @@
 #ifndef MARU_TOOL_CERTIFY_TEST_H
 #define MARU_TOOL_CERTIFY_TEST_H
 
-/* One test in the layout of ONNX's backend tests: a model, and folders test_data_set_N of input_N.pb and output_N.pb. */
+/* One test in the layout of ONNX's backend tests: a model, and folders test_data_set_N with input_N.pb, output_N.pb. */
 
 #include "tool/certify_report.h"
 

@@ -176,6 +176,8 @@ static bool is_state_file(const parsed *args, const char *name)
 static maru_status open_and_run(const parsed *args, inputs *in, opened *o, const maru_run_params *params)
 {
     maru_status status = has_files_of_items(in) ? MARU_UNSUPPORTED : open_script(args, o);
+    if (status == MARU_OK && is_onnx_model(args))
+        status = maru_script_prepare(o->script);
     if ((status == MARU_UNSUPPORTED || status == MARU_INVALID_ARGUMENT) && is_onnx_model(args)) {
         if (!o->runtime)
             status = open_runtime(args, &o->runtime);

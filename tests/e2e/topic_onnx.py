@@ -69,7 +69,7 @@ def test_given_inputs(b):
     b.path("m.onnx").write_bytes(spread)
     done = b.json("run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]", "--input", "s=[2, 1, 2]", "--json")
     b.check(done["y"]["dims"] == [2, 1, 2], f"a shape that is an input: {done}")
-    b.bad(INPUT, "must follow", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]")
+    b.bad(INPUT, "'s' is not set", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]")
     b.bad(INPUT, "'t'", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]", "--input", "s=[4]", "--input", "t=1")
     pool = dict(kernel_shape=[2, 2], strides=[2, 2])
     halves = simple([o.node("MaxPool", ["x"], ["h"], **pool), o.node("Resize", ["h", "", "k"], ["b"]),

@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     "core/kernels": ["graph", "base", "plan"],
     "core/device": ["base"],
     "core/exec": ["plan", "kernels", "graph", "device", "base"],
+    "core/flow": ["import", "graph", "base"],
     "core/script": [],
     "core/serve": [],
     "core/draw": [],
