@@ -222,7 +222,7 @@ check.equal(tostring(image.decode(bmp)), "u8[1, 1, 3]", "its dims")
 check.close(image.decode(png), { { { 255, 0, 0 }, { 0, 0, 255 } } }, "a PNG")
 check.equal(image.decode(jpeg):get(0, 0, 0), 77, "a JPEG")
 for n = 0, #png - 20 do check.equal(pcall(image.decode, png:sub(1, n)), false, "a cut picture") end
-check.fails("the picture is no PNG, JPEG or BMP picture that can be read", image.decode, "nothing")
+check.fails("the picture is no PNG, JPEG, BMP or PNM picture that can be read", image.decode, "nothing")
 check.fails("these bytes are sound", image.decode, "RIFF" .. ("<I4"):pack(38) .. "WAVEfmt " ..
   ("<I4I2I2I4I4I2I2"):pack(16, 1, 1, 8000, 16000, 2, 16) .. "data" .. ("<I4i2"):pack(2, 0))
 check.fails("the bytes of a file were expected, not number", image.decode, 7)

@@ -95,8 +95,8 @@ static void refuses_damage(void **state)
     maru_tensor t = picture(4, 4, 3);
     maru_str file = {0};
     assert_ok(maru_image_encode(&t, MARU_IMAGE_PNG, "p", &file));
-    assert_fails(parse_exact("", 0), MARU_DATA_LOSS, "p.png is no PNG, JPEG or BMP");
-    assert_fails(parse_exact("GIF89a and so on", 16), MARU_DATA_LOSS, "p.png is no PNG, JPEG or BMP");
+    assert_fails(parse_exact("", 0), MARU_DATA_LOSS, "p.png is no PNG, JPEG, BMP or PNM");
+    assert_fails(parse_exact("GIF89a and so on", 16), MARU_DATA_LOSS, "p.png is no PNG, JPEG, BMP or PNM");
     for (size_t n = 0; n + 12 < file.length; n++)  // the last chunk, IEND, has 12 bytes
         assert_int_equal(parse_exact(file.data, n), MARU_DATA_LOSS);
     file.data[19] = 9;  // the width says 9: the rows do not come out
