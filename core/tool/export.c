@@ -16,6 +16,7 @@ static const option options[] = {
     {"whole", 0, NULL, "keep composites that ONNX has and ONNX Runtime 1.32 does not run"},
     {"input", 'i', "NAME=VALUE|@FILE", "of an ONNX model: an input that its shapes follow from; may be repeated"},
     {"external", 0, NULL, "weights in a file of their own, FILE.onnx.data"},
+    {"part", 0, "NAME", "of a model of several graphs, that part (default: its own graph)"},
     {0},
 };
 

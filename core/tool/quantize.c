@@ -20,6 +20,7 @@ static const option options[] = {
     {"samples", 0, "N", "of the inputs, at most (default: all)"},
     {"opset", 0, "N", "17 to 28 (default: the newest at which least is taken apart)"},
     {"external", 0, NULL, "weights in a file of their own, FILE.onnx.data"},
+    {"part", 0, "NAME", "of a model of several graphs, that part (default: its own graph)"},
     {0},
 };
 

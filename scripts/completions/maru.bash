@@ -13,8 +13,8 @@ _maru() {
     plan) own="--format --output --part" ;;
     dump) own="--dot --part" ;;
     certify) own="--op --html --onnx --test --absolute --device --device-option" shared=$host ;;
-    export) own="--output --opset --decompose --whole --external --input" ;;
-    quantize) own="--calibrate --output --method --activations --per-tensor --samples --opset --external" ;;
+    export) own="--output --part --opset --decompose --whole --external --input" ;;
+    quantize) own="--calibrate --output --part --method --activations --per-tensor --samples --opset --external" ;;
     fetch) own="--from --accept-terms --to" shared="--json --help" ;;
     version) shared="--json --help" ;;
     devices | probe) shared=$host ;;

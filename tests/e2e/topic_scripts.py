@@ -179,6 +179,8 @@ def test_parts(b):
     b.check("sum" in b.good("dump", "parts/whole.lua", "--part", "ten").text, "the graph of a part")
     b.good("plan", "parts/whole.lua", "--part", "one")
     b.good("bench", "parts/whole.lua", "--part", "one", "--runs", "2")
+    b.good("export", "parts/whole.lua", "--part", "ten", "-o", "ten.onnx")
+    b.check(b.path("ten.onnx").exists(), "a part as an ONNX model")
     for names, more in [(["option be", "by"], ["--set", "ten.be=1"]), (["two.by", "how"], ["--set", "two.by=1"]),
                         (["by", "big"], ["--set", "one.by=big"]), (["'two'", "one, ten"], ["--set", "how=misnamed"]),
                         (["no graph of its own", "one, ten"], ["--set", "how=graph"]),
