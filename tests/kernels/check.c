@@ -116,6 +116,13 @@ static const char *const cases[] = {
     "FusedConv activation=sLeakyRelu alpha=f0.1 pads=1,1,1,1 : 1x32x14x15 40x32x3x3 -> 1x40x14x15",
     "FusedConv activation=sRelu : 1x3x7x7 4x3x3x3 -> 1x4x5x5",
     "FusedConv activation=sTanh : 1x3x7x7:bf16 4x3x3x3:bf16 4:bf16 -> 1x4x5x5:bf16",
+    "ConvTranspose kernel_shape=2,2 strides=2,2 : 1x24x17x33 24x8x2x2 8 -> 1x8x34x66",
+    "ConvTranspose kernel_shape=3,3 : 2x3x9x11 3x5x3x3 -> 2x5x11x13",
+    "ConvTranspose kernel_shape=4,3 strides=2,3 pads=1,1,2,0 output_padding=1,2 : 1x6x7x9 6x4x4x3 4 -> 1x4x14x28",
+    "ConvTranspose kernel_shape=3,3 dilations=2,1 group=2 strides=1,2 : 2x6x5x7 6x4x3x3 8 -> 2x8x9x15",
+    "ConvTranspose auto_pad=sSAME_UPPER strides=3,2 : 1x2x4x5 2x3x5x3 -> 1x3x12x10",
+    "ConvTranspose output_shape=10,8 strides=3,2 : 1x1x3x3 1x2x3x3 -> 1x2x10x8",
+    "ConvTranspose kernel_shape=5 strides=4 pads=2,1 : 2x3x700 3x2x5 2 -> 2x2x2798",
     "MatMul : 2x64x1024 1024x800 -> 2x64x800",
     "Gemm transB=1 alpha=f0.5 beta=f2 : 128x1024 800x1024 128x1 -> 128x800",
     "MatMul : 13x37:bf16 37x41:bf16 -> 13x41:bf16",
@@ -208,6 +215,7 @@ static const char *const cases[] = {
 
 static const char *const benches[] = {
     "BatchNormalization : 1x256x56x56 256 256 256 256 -> 1x256x56x56",
+    "ConvTranspose kernel_shape=2,2 strides=2,2 : 1x24x184x184 24x24x2x2 24 -> 1x24x368x368",
     "MaxPool kernel_shape=3,3 strides=2,2 pads=1,1,1,1 : 1x64x112x112 -> 1x64x56x56",
     "AveragePool kernel_shape=3,3 pads=1,1,1,1 : 1x192x28x28 -> 1x192x28x28",
     "MatMulInteger : 128x384:u8 384x1536:i8 s:u8 -> 128x1536:i32",

@@ -138,23 +138,6 @@ static maru_abi_status ref_fused_conv(cpu_call *c)
 
 /* ---- ConvTranspose: what Conv's gradient scatters, gathered per output ---- */
 
-/* Padding before each axis: given, or from output_shape and auto_pad as the specification splits it. */
-static void transposed_padding(cpu_call *c, const conv *v, cpu_window *w)
-{
-    uint32_t n = 0;
-    const int64_t *extra = cpu_attr_ints(&c->attrs, "output_padding", &n);
-    const char *mode = cpu_attr_string(&c->attrs, "auto_pad", "NOTSET");
-    const int is_same = strncmp(mode, "SAME", 4) == 0;
-    if (!is_same && !cpu_attr_has(&c->attrs, "output_shape"))
-        return;
-    for (uint32_t d = 0; d < w->n; d++) {
-        const int64_t extent = (w->kernel[d] - 1) * w->dilation[d] + 1;
-        const int64_t needed = w->stride[d] * (v->x->dims[d + 2] - 1) + (extra && d < n ? extra[d] : 0) + extent;
-        const int64_t total = needed > v->y->dims[d + 2] ? needed - v->y->dims[d + 2] : 0; // else the end is larger
-        w->begin[d] = strcmp(mode, "SAME_UPPER") == 0 ? total / 2 : total - total / 2;
-    }
-}
-
 /* The input position that kernel position k sends to output position o, or -1. */
 static int64_t source_at(const cpu_window *w, const int64_t *in_dims, const int64_t *o, const int64_t *k)
 {
@@ -193,7 +176,7 @@ static maru_abi_status ref_conv_transpose(cpu_call *c)
 {
     conv v = read_conv(c);
     v.in_channels = v.x->dims[1] / cpu_attr_int(&c->attrs, "group", 1);
-    transposed_padding(c, &v, &v.window);
+    cpu_transposed_padding(&c->attrs, v.x, v.y, &v.window);
     for (int64_t image = 0; v.out_size && image < v.y->dims[0]; image++) {
         for (int64_t channel = 0; channel < v.y->dims[1]; channel++) {
             int64_t o[CPU_MAX_SPATIAL] = {0};

@@ -76,3 +76,19 @@ void cpu_read_window(const cpu_attrs *attrs, const cpu_tensor *x, const cpu_tens
         out->end[d] = pads[d + out->n];
     }
 }
+
+void cpu_transposed_padding(const cpu_attrs *attrs, const cpu_tensor *x, const cpu_tensor *y, cpu_window *w)
+{
+    uint32_t n = 0;
+    const int64_t *extra = cpu_attr_ints(attrs, "output_padding", &n);
+    const char *mode = cpu_attr_string(attrs, "auto_pad", "NOTSET");
+    const int is_same = strncmp(mode, "SAME", 4) == 0;
+    if (!is_same && !cpu_attr_has(attrs, "output_shape"))
+        return;
+    for (uint32_t d = 0; d < w->n; d++) {
+        const int64_t extent = (w->kernel[d] - 1) * w->dilation[d] + 1;
+        const int64_t needed = w->stride[d] * (x->dims[d + 2] - 1) + (extra && d < n ? extra[d] : 0) + extent;
+        const int64_t total = needed > y->dims[d + 2] ? needed - y->dims[d + 2] : 0; // else the end is larger
+        w->begin[d] = strcmp(mode, "SAME_UPPER") == 0 ? total / 2 : total - total / 2;
+    }
+}

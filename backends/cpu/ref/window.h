@@ -22,6 +22,12 @@ typedef struct cpu_window {
 void cpu_read_window(const cpu_attrs *attrs, const cpu_tensor *x, const cpu_tensor *y, const int64_t *kernel,
                      cpu_window *out);
 
+/*
+ * Of ConvTranspose, after cpu_read_window: the padding before each axis as it
+ * is given, or from output_shape and auto_pad as the specification splits it.
+ */
+void cpu_transposed_padding(const cpu_attrs *attrs, const cpu_tensor *x, const cpu_tensor *y, cpu_window *w);
+
 /* Where the input lies for output position `o` and kernel position `k`; -1 in the padding. */
 int64_t cpu_window_at(const cpu_window *w, const int64_t *in_dims, const int64_t *o, const int64_t *k);
 
