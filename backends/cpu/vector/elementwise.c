@@ -5,6 +5,8 @@
 
 #include "vector/vec.h"
 
+#include <math.h>
+
 #define CHEAP_GRAIN 32768  // elements a thread takes at least, where memory is the limit
 #define COSTLY_GRAIN 4096  // and where arithmetic is
 
@@ -13,7 +15,7 @@
 typedef struct unary_job {
     const float *x;
     float *y;
-    float alpha;
+    float alpha, beta;
 } unary_job;
 
 #define UNARY(name, expression)                                                              \
@@ -21,8 +23,10 @@ typedef struct unary_job {
     {                                                                                        \
         const unary_job *job = ctx;                                                          \
         const float alpha = job->alpha;                                                      \
+        const float beta = job->beta;                                                        \
         (void)worker;                                                                        \
         (void)alpha;                                                                         \
+        (void)beta;                                                                          \
         int64_t i = begin;                                                                   \
         for (; i + VL <= end; i += VL) {                                                     \
             const vf x = v_load(job->x + i);                                                 \
@@ -46,10 +50,14 @@ UNARY(do_sqrt, v_sqrt(x))
 UNARY(do_neg, -x)
 UNARY(do_abs, v_abs(x))
 UNARY(do_reciprocal, 1.0f / x)
+UNARY(do_clip, v_min(v_set(beta), v_max(v_set(alpha), x)))  // a NaN stays one
+UNARY(do_leaky_relu, v_select(x < 0.0f, x * alpha, x))
+UNARY(do_hard_sigmoid, v_min(v_set(1), v_max(v_set(0), x * alpha + beta)))
+UNARY(do_hard_swish, x * v_min(v_set(1), v_max(v_set(0), x * (1.0f / 6) + 0.5f)))
 
 static maru_abi_status run_unary(cpu_call *call, const cpu_team *team, maru_abi_task_fn fn, int64_t grain)
 {
-    unary_job job = {call->in[0].data, call->out[0].data, (float)cpu_attr_float(&call->attrs, "alpha", 1)};
+    unary_job job = {call->in[0].data, call->out[0].data, (float)cpu_attr_float(&call->attrs, "alpha", 1), 0};
     for_all(team, call->out[0].count, grain, fn, &job);
     return MARU_ABI_OK;
 }
@@ -70,6 +78,36 @@ UNARY_OP(sqrt, CHEAP_GRAIN)
 UNARY_OP(neg, CHEAP_GRAIN)
 UNARY_OP(abs, CHEAP_GRAIN)
 UNARY_OP(reciprocal, CHEAP_GRAIN)
+UNARY_OP(hard_swish, CHEAP_GRAIN)
+
+static maru_abi_status op_leaky_relu(cpu_call *call, const cpu_team *team)
+{
+    unary_job job = {call->in[0].data, call->out[0].data, (float)cpu_attr_float(&call->attrs, "alpha", 0.01), 0};
+    for_all(team, call->out[0].count, CHEAP_GRAIN, do_leaky_relu, &job);
+    return MARU_ABI_OK;
+}
+
+static maru_abi_status op_hard_sigmoid(cpu_call *call, const cpu_team *team)
+{
+    unary_job job = {call->in[0].data, call->out[0].data, (float)cpu_attr_float(&call->attrs, "alpha", 0.2),
+                     (float)cpu_attr_float(&call->attrs, "beta", 0.5)};
+    for_all(team, call->out[0].count, CHEAP_GRAIN, do_hard_sigmoid, &job);
+    return MARU_ABI_OK;
+}
+
+/* A bound that is left out, or empty, bounds nothing. */
+static float bound_of(const cpu_call *call, uint32_t index, float fallback)
+{
+    const int has = cpu_has(call, index) && call->in[index].count > 0;
+    return has ? *(const float *)call->in[index].data : fallback;
+}
+
+static maru_abi_status op_clip(cpu_call *call, const cpu_team *team)
+{
+    unary_job job = {call->in[0].data, call->out[0].data, bound_of(call, 1, -INFINITY), bound_of(call, 2, INFINITY)};
+    for_all(team, call->out[0].count, CHEAP_GRAIN, do_clip, &job);
+    return MARU_ABI_OK;
+}
 
 static maru_abi_status op_gelu(cpu_call *call, const cpu_team *team)
 {
@@ -80,6 +118,14 @@ static maru_abi_status op_gelu(cpu_call *call, const cpu_team *team)
 static int takes_unary(const cpu_call *call)
 {
     return is_dense(call, 0, MARU_ABI_F32) && is_one_output(call, MARU_ABI_F32);
+}
+
+static int takes_clip(const cpu_call *call)
+{
+    for (uint32_t i = 1; i < 3; i++)
+        if (cpu_has(call, i) && !is_dense(call, i, MARU_ABI_F32))
+            return 0;
+    return takes_unary(call);
 }
 
 /* ---- two inputs ---- */
@@ -269,5 +315,9 @@ const cpu_kernel VARIANT(cpu_vector_elementwise)[] = {
     ROW("Neg", op_neg, takes_unary),
     ROW("Abs", op_abs, takes_unary),
     ROW("Reciprocal", op_reciprocal, takes_unary),
+    ROW("Clip", op_clip, takes_clip),
+    ROW("LeakyRelu", op_leaky_relu, takes_unary),
+    ROW("HardSigmoid", op_hard_sigmoid, takes_unary),
+    ROW("HardSwish", op_hard_swish, takes_unary),
     {.name = NULL},
 };
