@@ -76,12 +76,12 @@ static const char *put_converted(onnx_writer *w, maru_value value, maru_dtype to
     return onnx_put_weight(w, "c", &weight);
 }
 
-/* Inputs of the dtype are cast, and so are, back, the outputs. */
-static void through(onnx_writer *w, onnx_draft *d, maru_dtype from, maru_dtype to)
+/* Inputs of the dtype, from the first one on, are cast, and so are, back, the outputs. */
+static void through(onnx_writer *w, onnx_draft *d, uint32_t first, maru_dtype from, maru_dtype to)
 {
     const char *wanted[8];
     const size_t n = d->n_outputs < 8 ? d->n_outputs : 8;
-    for (uint32_t i = 0; i < d->node->n_inputs; i++) {
+    for (uint32_t i = first; i < d->node->n_inputs; i++) {
         if (!d->node->inputs[i] || record_of(w, d->node->inputs[i])->dtype != from)
             continue;
         const char *converted = put_converted(w, d->node->inputs[i], to);
@@ -105,7 +105,14 @@ static maru_dtype main_dtype(const onnx_writer *w, const onnx_draft *d)
 
 void onnx_form_through_f32(onnx_writer *w, onnx_draft *d)
 {
-    through(w, d, main_dtype(w, d), MARU_F32);
+    through(w, d, 0, main_dtype(w, d), MARU_F32);
+}
+
+/* The current ONNX Runtime chooses neither among truth values nor among bf16. */
+void onnx_form_where(onnx_writer *w, onnx_draft *d)
+{
+    const maru_dtype dtype = record_of(w, d->node->inputs[1])->dtype;
+    through(w, d, 1, dtype, dtype == MARU_BOOL ? MARU_U8 : MARU_F32);
 }
 
 /* Of truth values the larger is Or and the smaller is And, for bytes as well. */
@@ -119,7 +126,7 @@ void onnx_form_through_u8(onnx_writer *w, onnx_draft *d)
         if (n)
             onnx_draft_ints(w, d, "axes", axes, n);
     }
-    through(w, d, main_dtype(w, d), MARU_U8);
+    through(w, d, 0, main_dtype(w, d), MARU_U8);
 }
 
 /* ---- attributes that were not there ---- */
@@ -250,7 +257,7 @@ void onnx_form_range(onnx_writer *w, onnx_draft *d)
     const maru_dtype dtype = main_dtype(w, d);
     onnx_draft_drop(d, "stash_type");
     if (dtype == MARU_F16 || dtype == MARU_BF16)
-        through(w, d, dtype, MARU_F32);
+        through(w, d, 0, dtype, MARU_F32);
     else
         onnx_put_draft(w, d);
 }

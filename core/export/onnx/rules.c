@@ -72,6 +72,11 @@ static bool is_signed(const maru_graph *g, const node_record *n)
     return maru_dtype_get_info(input_of(g, n, 0)->dtype)->kind == MARU_CLASS_INT;
 }
 
+static bool chooses_rarely(const maru_graph *g, const node_record *n)
+{
+    return input_of(g, n, 1)->dtype == MARU_BOOL || input_of(g, n, 1)->dtype == MARU_BF16;
+}
+
 static bool fills_bf16(const maru_graph *g, const node_record *n)
 {
     return maru_graph_get(g, n->outputs[0])->dtype == MARU_BF16;
@@ -236,6 +241,7 @@ static const onnx_rule rules[] = {
     BF16(ELU, 22), BF16(SELU, 22), BF16(SOFTPLUS, 22), BF16(SOFTSIGN, 22), BF16(THRESHOLDED_RELU, 22),
     BF16(INSTANCE_NORMALIZATION, 22), BF16(LSTM, 22), BF16(GRU, 22), BF16(RNN, 22), BF16(TOP_K, 24),
     BF16(COMPRESS, 28), BF16(REVERSE_SEQUENCE, 28), BF16(UNIQUE, 28),
+    FORM(WHERE, MARU_OPSET_ONNX + 1, chooses_rarely, where),
     FORM(STFT, MARU_OPSET_ONNX + 1, NULL, stft),
     BODY(ONE_HOT, 28, is_bf16, NULL),
     BODY(CELU, 28, is_not_f32, NULL),

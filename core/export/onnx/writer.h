@@ -145,6 +145,7 @@ size_t onnx_read_list(const maru_graph *graph, maru_value value, int64_t *out, s
 
 void onnx_form_axes_attr(onnx_writer *w, onnx_draft *d);
 void onnx_form_through_f32(onnx_writer *w, onnx_draft *d);
+void onnx_form_where(onnx_writer *w, onnx_draft *d);
 void onnx_form_through_u8(onnx_writer *w, onnx_draft *d);
 void onnx_form_cast(onnx_writer *w, onnx_draft *d);
 void onnx_form_no_dilations(onnx_writer *w, onnx_draft *d);
