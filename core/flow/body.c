@@ -14,26 +14,42 @@ static const char *text_of(const char *text)
 
 /* ---- what needs the host ---- */
 
-static bool any_needs_host(const onnx_model *model, onnx_node_proto *const *nodes, size_t n, unsigned depth)
+/* What is known of a function: each is looked into once, for functions may call each other without end. */
+enum { NOT_SEEN, NEEDS_NOTHING, NEEDS_HOST };
+
+static bool any_needs_host(maru_flow *flow, onnx_node_proto *const *nodes, size_t n, unsigned depth)
 {
     for (size_t i = 0; i < n; i++)
-        if (flow_needs_host(model, nodes[i], depth))
+        if (flow_needs_host(flow, nodes[i], depth))
             return true;
     return false;
 }
 
-bool flow_needs_host(const onnx_model *model, const onnx_node_proto *node, unsigned depth)
+static bool function_needs_host(maru_flow *flow, const onnx_function *f, unsigned depth)
 {
-    const onnx_function *f = onnx_find_function(model, node);
+    size_t i = 0;
+    while (flow->model->functions[i] != f)
+        i++;
+    if (flow->functions[i] == NOT_SEEN) {
+        flow->functions[i] = NEEDS_NOTHING;
+        if (any_needs_host(flow, f->node, f->n_node, depth + 1))
+            flow->functions[i] = NEEDS_HOST;
+    }
+    return flow->functions[i] == NEEDS_HOST;
+}
+
+bool flow_needs_host(maru_flow *flow, const onnx_node_proto *node, unsigned depth)
+{
+    const onnx_function *f = onnx_find_function(flow->model, node);
     if (depth > FLOW_MAX_DEPTH)
         return false;  // the importer says so
     if (f)
-        return any_needs_host(model, f->node, f->n_node, depth + 1);
-    if (flow_is_host_op(onnx_domain(node->domain), text_of(node->op_type)) || flow_makes_text(node))
+        return function_needs_host(flow, f, depth);
+    if (onnx_is_staged(onnx_domain(node->domain), text_of(node->op_type)) || flow_makes_text(node))
         return true;
     for (size_t i = 0; i < node->n_attribute; i++) {
         const onnx_graph *g = node->attribute[i]->g;
-        if (g && any_needs_host(model, g->node, g->n_node, depth + 1))
+        if (g && any_needs_host(flow, g->node, g->n_node, depth + 1))
             return true;
     }
     return false;
@@ -85,7 +101,7 @@ static maru_status list_initializers(flow_body *body)
     return status;
 }
 
-static maru_status fill(flow_body *body, const onnx_model *model)
+static maru_status fill(flow_body *body, maru_flow *flow)
 {
     body->nodes = body->graph ? body->graph->node : body->function->node;
     body->n_nodes = body->graph ? body->graph->n_node : body->function->n_node;
@@ -96,12 +112,12 @@ static maru_status fill(flow_body *body, const onnx_model *model)
     MARU_TRY(list_initializers(body));
     for (size_t i = 0; i < body->n_nodes; i++) {
         MARU_TRY(note_node(body, body->nodes[i], i, 0));
-        body->is_host[i] = flow_needs_host(model, body->nodes[i], 0);
+        body->is_host[i] = flow_needs_host(flow, body->nodes[i], 0);
     }
     return note_outputs(body);
 }
 
-maru_status flow_body_create(const onnx_model *model, const onnx_graph *graph, const onnx_function *function,
+maru_status flow_body_create(maru_flow *flow, const onnx_graph *graph, const onnx_function *function,
                              flow_body **out_body)
 {
     flow_body *body = calloc(1, sizeof *body);
@@ -110,7 +126,7 @@ maru_status flow_body_create(const onnx_model *model, const onnx_graph *graph, c
         return maru_fail_oom("the nodes of a model");
     body->graph = graph;
     body->function = function;
-    const maru_status status = fill(body, model);
+    const maru_status status = fill(body, flow);
     if (status == MARU_OK)
         *out_body = body;
     else
@@ -140,7 +156,7 @@ void flow_body_destroy(flow_body *body)
     free(body);
 }
 
-maru_status flow_body_child(flow_body *body, const onnx_model *model, const void *key, const onnx_graph *graph,
+maru_status flow_body_child(flow_body *body, maru_flow *flow, const void *key, const onnx_graph *graph,
                             const onnx_function *function, flow_body **out_child)
 {
     for (flow_body *child = body->children; child; child = child->sibling) {
@@ -148,7 +164,7 @@ maru_status flow_body_child(flow_body *body, const onnx_model *model, const void
         if (child->key == key)
             return MARU_OK;
     }
-    MARU_TRY(flow_body_create(model, graph, function, out_child));
+    MARU_TRY(flow_body_create(flow, graph, function, out_child));
     (*out_child)->key = key;
     (*out_child)->sibling = body->children;
     body->children = *out_child;

@@ -363,7 +363,7 @@ static void start(build *b, const flow_frame *frame, size_t first, size_t limit,
     static const maru_onnx_params none;
     *b = (build){.frame = frame, .first = first, .limit = limit, .like = like};
     b->import = (onnx_import){.file = frame->flow->file, .model = frame->flow->model, .params = &none};
-    b->stage = (onnx_stage){.look_up = look_up, .is_host = flow_is_host_op, .ctx = b};
+    b->stage = (onnx_stage){.look_up = look_up, .ctx = b};
     b->import.stage = &b->stage;
 }
 

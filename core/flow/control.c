@@ -58,7 +58,7 @@ maru_status flow_run_graph(const flow_node *n, const onnx_graph *graph, maru_ite
     if (graph->n_input != n_inputs || graph->n_output < n_outputs)
         return maru_fail(MARU_DATA_LOSS, "its graph has %zu inputs and %zu outputs, %zu and %zu are needed",
                          graph->n_input, graph->n_output, n_inputs, n_outputs);
-    MARU_TRY(flow_body_child(n->frame->body, n->frame->flow->model, graph, graph, NULL, &frame.body));
+    MARU_TRY(flow_body_child(n->frame->body, n->frame->flow, graph, graph, NULL, &frame.body));
     return run_body(&frame, inputs, n_inputs, out_items, n_outputs);
 }
 
@@ -76,7 +76,7 @@ maru_status flow_run_function(flow_node *n, const onnx_function *function)
     if (n->n_inputs > function->n_input || n->n_outputs > function->n_output)
         return maru_fail(MARU_DATA_LOSS, "its function takes %zu inputs and gives %zu outputs", function->n_input,
                          function->n_output);
-    MARU_TRY(flow_body_child(n->frame->body, n->frame->flow->model, n->proto, NULL, function, &frame.body));
+    MARU_TRY(flow_body_child(n->frame->body, n->frame->flow, n->proto, NULL, function, &frame.body));
     return run_body(&frame, n->inputs, n->n_inputs, n->outputs, n->n_outputs);
 }
 
@@ -244,6 +244,6 @@ static maru_status run_loop(flow_node *n)
 }
 
 const flow_host_op flow_control_ops[] = {
-    {"", "Loop", run_loop, false},
+    {"", "Loop", run_loop},
     {0},
 };

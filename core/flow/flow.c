@@ -37,7 +37,7 @@ static maru_status look_up_nothing(void *ctx, const char *name, maru_value *out_
 
 static maru_status check_operators(const maru_flow *flow)
 {
-    onnx_stage stage = {.look_up = look_up_nothing, .is_host = flow_is_host_op};
+    onnx_stage stage = {.look_up = look_up_nothing};
     const onnx_import import = {.file = flow->file, .model = flow->model, .stage = &stage};
     MARU_TRY(onnx_check_opset(&import));
     return onnx_check_operators(&import, flow->model->graph->node, flow->model->graph->n_node);
@@ -52,7 +52,10 @@ static maru_status make(maru_flow *flow, const maru_model_params *params)
     flow->params.devices = flow->devices;
     flow->params.device_options = flow->device_options;
     MARU_TRY(check_operators(flow));
-    MARU_TRY(flow_body_create(flow->model, flow->model->graph, NULL, &flow->root));
+    flow->functions = calloc(flow->model->n_functions + 1, 1);
+    if (!flow->functions)
+        return maru_fail_oom("a model");
+    MARU_TRY(flow_body_create(flow, flow->model->graph, NULL, &flow->root));
     flow->inputs = (flow_frame){.flow = flow, .body = flow->root};
     return MARU_OK;
 }
@@ -94,6 +97,7 @@ void maru_flow_destroy(maru_flow **flow)
     maru_array_fini(&f->outputs);
     flow_frame_fini(&f->inputs);
     flow_body_destroy(f->root);
+    free(f->functions);
     free(f->devices);
     free(f->device_options);
     maru_onnx_file_release(f->file);

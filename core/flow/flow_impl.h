@@ -46,15 +46,14 @@ typedef struct flow_body {
     const void *key;                // whose child: the graph, or the node that calls the function
 } flow_body;
 
-MARU_NODISCARD maru_status flow_body_create(const onnx_model *model, const onnx_graph *graph,
-                                            const onnx_function *function, flow_body **out_body);
+MARU_NODISCARD maru_status flow_body_create(maru_flow *flow, const onnx_graph *graph, const onnx_function *function,
+                                            flow_body **out_body);
 void flow_body_destroy(flow_body *body);
 /* Made when it is first asked for. */
-MARU_NODISCARD maru_status flow_body_child(flow_body *body, const onnx_model *model, const void *key,
-                                           const onnx_graph *graph, const onnx_function *function,
-                                           flow_body **out_child);
+MARU_NODISCARD maru_status flow_body_child(flow_body *body, maru_flow *flow, const void *key, const onnx_graph *graph,
+                                           const onnx_function *function, flow_body **out_child);
 /* Whether any of the nodes, or of those in them, is one that no graph can have. */
-bool flow_needs_host(const onnx_model *model, const onnx_node_proto *node, unsigned depth);
+bool flow_needs_host(maru_flow *flow, const onnx_node_proto *node, unsigned depth);
 
 /* ---- frames ---- */
 
@@ -95,6 +94,7 @@ struct maru_flow {
     const onnx_model *model;
     maru_model_params params;
     char *devices, *device_options;  // what params points to
+    unsigned char *functions;        // of the model: what body.c knows of each
     flow_body *root;
     flow_frame inputs;               // of the runs that follow
     MARU_ARRAY(maru_item *) outputs; // of the last run
@@ -145,11 +145,9 @@ typedef struct flow_host_op {
     const char *domain;
     const char *op;
     flow_host_fn run;
-    bool for_text_only;  // numbers are for a graph
 } flow_host_op;
 
-bool flow_is_host_op(const char *domain, const char *op);
-/* Whether it is one because of its attributes: text that it makes. */
+/* Whether the host must run it for its attributes: text that it makes. */
 bool flow_makes_text(const onnx_node_proto *node);
 MARU_NODISCARD maru_status flow_run_host(flow_frame *frame, size_t index);
 
@@ -162,7 +160,7 @@ MARU_NODISCARD maru_status flow_need_integer(const flow_node *n, size_t index, i
 bool flow_has(const flow_node *n, size_t index);
 MARU_NODISCARD maru_status flow_integer_item(maru_dtype dtype, int64_t value, maru_item **out_item);
 
-/* Tables of host ops, each ended by a row without an op. */
+/* Tables of host ops, each ended by a row without an op: those of onnx_is_staged, and what is one with text alone. */
 extern const flow_host_op flow_control_ops[];   // control.c
 extern const flow_host_op flow_scan_ops[];      // scan.c
 extern const flow_host_op flow_sequence_ops[];  // sequence.c

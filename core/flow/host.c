@@ -26,12 +26,6 @@ static const flow_host_op *find_op(const char *domain, const char *op)
     return NULL;
 }
 
-bool flow_is_host_op(const char *domain, const char *op)
-{
-    const flow_host_op *row = find_op(domain, op);
-    return row && !row->for_text_only;
-}
-
 /* Constant with text, Cast to it, LabelEncoder of or into it. */
 bool flow_makes_text(const onnx_node_proto *node)
 {

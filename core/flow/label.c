@@ -180,6 +180,6 @@ static maru_status run(flow_node *n)
 }
 
 const flow_host_op flow_label_ops[] = {
-    {"ai.onnx.ml", "LabelEncoder", run, true},
+    {"ai.onnx.ml", "LabelEncoder", run},
     {0},
 };

@@ -54,6 +54,6 @@ static maru_status run(flow_node *n)
 }
 
 const flow_host_op flow_picture_ops[] = {
-    {"", "ImageDecoder", run, false},
+    {"", "ImageDecoder", run},
     {0},
 };

@@ -241,6 +241,6 @@ static maru_status run(flow_node *n)
 }
 
 const flow_host_op flow_scan_ops[] = {
-    {"", "Scan", run, false},
+    {"", "Scan", run},
     {0},
 };

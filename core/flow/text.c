@@ -439,11 +439,11 @@ static maru_status run_match(flow_node *n)
 }
 
 const flow_host_op flow_text_ops[] = {
-    {"", "Constant", run_constant, true},
-    {"", "Cast", run_cast, true},
-    {"", "StringConcat", run_concat, false},
-    {"", "StringSplit", run_split, false},
-    {"", "StringNormalizer", run_normalizer, false},
-    {"", "RegexFullMatch", run_match, false},
+    {"", "Constant", run_constant},
+    {"", "Cast", run_cast},
+    {"", "StringConcat", run_concat},
+    {"", "StringSplit", run_split},
+    {"", "StringNormalizer", run_normalizer},
+    {"", "RegexFullMatch", run_match},
     {0},
 };

@@ -10,7 +10,7 @@ import struct
 import tarfile
 
 import onnx_file as o
-from harness import DIFFERENT, INPUT, OK, UNSUPPORTED
+from harness import DIFFERENT, INPUT, MEMORY, OK, UNSUPPORTED
 
 LARGE = struct.pack("<65536f", *range(65536))
 FLOATS = struct.pack("<16f", *range(16))
@@ -416,6 +416,7 @@ def test_in_scripts(b):
     for weights in ["other", "other/m.onnx"]:
         got = b.json(*words("plain"), "--weights", weights)
         b.check(got["y"]["data"] == [1, 4, 9, 16], f"--weights {weights}: {got}")
+    test_bombs(b)
     test_baked_batch(b)
 
 
@@ -430,6 +431,19 @@ return maru.model {
   end,
 }
 """
+
+
+def test_bombs(b):
+    """Functions that call each other twice: small files, and more nodes than anybody can run."""
+    functions = [o.function(f"f{i}", "own", ["a"], ["c"],
+                            [o.node(f"f{i + 1}", ["a"], ["h"], domain="own"), o.node(f"f{i + 1}", ["h"], ["c"], domain="own")])
+                 for i in range(22)]
+    functions.append(o.function("f22", "own", ["a"], ["c"], [o.node("Neg", ["a"], ["c"])]))
+    b.path("m.onnx").write_bytes(simple([o.node("f0", ["x"], ["y"], domain="own")], functions=functions, domains=["own"]))
+    b.bad(MEMORY, "more than 1000000 nodes", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]")
+    functions[-1] = o.function("f22", "own", ["a"], ["c"], [o.node("f0", ["a"], ["c"], domain="own")])
+    b.path("m.onnx").write_bytes(simple([o.node("f0", ["x"], ["y"], domain="own")], functions=functions, domains=["own"]))
+    b.bad(UNSUPPORTED, "deep", "run", "m.onnx", "--input", "x=[[1, 2, 3, 4]]")
 
 
 def test_baked_batch(b):

@@ -8,6 +8,7 @@
 
 #include "fuzz.h"
 
+#include <maru/flow.h>
 #include <maru/log.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,14 @@ static void write_again(const maru_graph *graph, int opset)
         abort();
 }
 
+/* What a model that runs in stages is made of; without a device nothing of it runs. */
+static void walk(maru_onnx_file *file)
+{
+    maru_flow *flow = NULL;
+    if (maru_flow_create(NULL, file, NULL, &flow) == MARU_OK)
+        maru_flow_destroy(&flow);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     maru_onnx_file *file = NULL;
@@ -58,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             write_again(graph, 17);
         }
         maru_graph_destroy(&graph);
+        walk(file);
         maru_onnx_file_release(file);
     }
     free(exact);

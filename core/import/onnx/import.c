@@ -378,6 +378,9 @@ static maru_status add_node(onnx_import *import, onnx_scope *scope, const onnx_n
 {
     onnx_node n;
     const char *name = text_of(proto->name);
+    if (++import->n_nodes > ONNX_MAX_NODES)
+        return maru_fail(MARU_RESOURCE_EXHAUSTED, "the model has more than %d nodes, with those of its functions at "
+                         "each call", ONNX_MAX_NODES);
     MARU_TRY(read_node(import, scope, proto, &n));
     MARU_TRY(check_sizes(&n));
     if (*name)

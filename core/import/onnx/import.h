@@ -7,7 +7,10 @@
 
 #include "import/onnx/onnx.h"
 
-enum { ONNX_MAX_BODY_DEPTH = 24 };  // functions in functions, branches in branches
+enum {
+    ONNX_MAX_BODY_DEPTH = 24,   // functions in functions, branches in branches
+    ONNX_MAX_NODES = 1000000,   // functions that call each other twice are 2^24 nodes
+};
 
 /* Names in a graph, in a function's body or in a branch, which sees those around it too. */
 struct onnx_scope {
@@ -43,7 +46,9 @@ MARU_NODISCARD maru_status onnx_read_attrs(onnx_import *import, onnx_scope *scop
                                            onnx_node *out_node);
 void onnx_scope_fini(onnx_scope *scope);
 
-/* known.c. UNSUPPORTED lists every operator of these nodes that is not known. */
+/* known.c. Whether the host runs the operator between two graphs (core/flow). */
+bool onnx_is_staged(const char *domain, const char *op);
+/* UNSUPPORTED lists every operator of these nodes that is not known. */
 MARU_NODISCARD maru_status onnx_check_operators(const onnx_import *import, onnx_node_proto *const *nodes, size_t count);
 
 #endif

@@ -15,6 +15,7 @@ typedef struct unknown {
     const char *domain, *op;
     int64_t version;
     size_t n_nodes;
+    bool is_staged;  // known, but of no graph
 } unknown;
 
 typedef struct survey {
@@ -23,9 +24,22 @@ typedef struct survey {
     unsigned char *seen_functions;  // of the model
 } survey;
 
+bool onnx_is_staged(const char *domain, const char *op)
+{
+    static const char *const ops[] = {
+        "Loop", "Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
+        "SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement",
+        "OptionalHasElement", "StringConcat", "StringNormalizer", "StringSplit", "RegexFullMatch", "ImageDecoder",
+    };
+    for (size_t i = 0; !*domain && i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(ops[i], op) == 0)
+            return true;
+    return false;
+}
+
 static bool is_known(const onnx_import *import, const char *domain, const char *op, int64_t version)
 {
-    if (import->stage && import->stage->is_host(domain, op))
+    if (import->stage && onnx_is_staged(domain, op))
         return true;
     if (!*domain && strcmp(op, "If") == 0)
         return true;
@@ -43,7 +57,7 @@ static maru_status note(survey *s, const char *domain, const char *op, int64_t v
             return MARU_OK;
         }
     }
-    return maru_array_push(&s->unknowns, ((unknown){domain, op, version, 1}));
+    return maru_array_push(&s->unknowns, ((unknown){domain, op, version, 1, onnx_is_staged(domain, op)}));
 }
 
 static maru_status look_at_nodes(survey *s, const onnx_scope *scope, onnx_node_proto *const *nodes, size_t count);
@@ -85,17 +99,33 @@ static maru_status look_at_nodes(survey *s, const onnx_scope *scope, onnx_node_p
     return MARU_OK;
 }
 
+static size_t list_unknowns(const survey *s, bool is_staged, maru_str *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->unknowns.count; i++) {
+        const unknown *u = &s->unknowns.data[i];
+        if (u->is_staged != is_staged)
+            continue;
+        maru_str_printf(out, "%s%s%s%s (opset %" PRId64 ", %zu node%s)", n++ ? ", " : "", u->domain,
+                        *u->domain ? "." : "", u->op, u->version, u->n_nodes, u->n_nodes == 1 ? "" : "s");
+    }
+    return n;
+}
+
+/* Those that nothing knows come first: while there are any, it matters little how the others run. */
 static maru_status report(const survey *s)
 {
     maru_str text = {0};
-    for (size_t i = 0; i < s->unknowns.count; i++) {
-        const unknown *u = &s->unknowns.data[i];
-        maru_str_printf(&text, "%s%s%s%s (opset %" PRId64 ", %zu node%s)", i ? ", " : "", u->domain,
-                        *u->domain ? "." : "", u->op, u->version, u->n_nodes, u->n_nodes == 1 ? "" : "s");
+    maru_status status = MARU_OK;
+    const size_t n = list_unknowns(s, false, &text);
+    if (n) {
+        status = maru_fail(MARU_UNSUPPORTED, "%zu operator%s not known: %s", n, n == 1 ? " is" : "s are",
+                           maru_str_get(&text));
+    } else {
+        list_unknowns(s, true, &text);
+        status = maru_fail(MARU_UNSUPPORTED, "the model is no single graph, it can be run in stages alone: %s",
+                           maru_str_get(&text));
     }
-    const maru_status status =
-        maru_fail(MARU_UNSUPPORTED, "%zu operator%s not known: %s", s->unknowns.count,
-                  s->unknowns.count == 1 ? " is" : "s are", maru_str_get(&text));
     maru_str_fini(&text);
     return status;
 }

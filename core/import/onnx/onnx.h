@@ -86,6 +86,7 @@ typedef struct onnx_import {
     const maru_map *given;  // names of the graph whose values are the caller's; NULL: none
     int64_t baked_batch;    // what the model says of an input's first dim that is another here; 0: none is
     struct onnx_stage *stage;  // NULL: all nodes are made one graph
+    size_t n_nodes;            // so far, those of functions and branches at each call
 } onnx_import;
 
 typedef struct onnx_scope onnx_scope;
@@ -98,8 +99,6 @@ typedef struct onnx_scope onnx_scope;
 typedef struct onnx_stage {
     /* The value of that name as an input or constant of the graph; *out_value is untouched if there is none. */
     maru_status (*look_up)(void *ctx, const char *name, maru_value *out_value);
-    /* Whether the host runs the operator, so that no graph can have it. */
-    bool (*is_host)(const char *domain, const char *op);
     void *ctx;
     const onnx_scope *root;  // names are looked up for scopes in this one
     bool is_end;             // the node that failed can be in no graph before a run of those before it
