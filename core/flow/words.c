@@ -13,7 +13,10 @@
 
 #include "base/fail.h"
 
-enum { MATCH_STEPS = 10000000 };
+enum {
+    MATCH_STEPS = 10000000,
+    SHARP_S = 0xdf,  // has no capital in Unicode's simple mappings, of which utf8proc makes an exception
+};
 
 /* ---- words ---- */
 
@@ -82,7 +85,8 @@ maru_status words_change_case(const char *text, size_t bytes, char change, maru_
             i += n <= 0 ? 1 : (size_t)n;
             continue;
         }
-        c = change == 'L' ? utf8proc_tolower(c) : utf8proc_toupper(c);
+        if (c != SHARP_S)
+            c = change == 'L' ? utf8proc_tolower(c) : utf8proc_toupper(c);
         maru_str_append_n(out, (const char *)to, (size_t)utf8proc_encode_char(c, to));
         i += (size_t)n;
     }
