@@ -320,8 +320,10 @@ static int module_model(lua_State *L)
     if (!has_parts && !lua_isnil(L, -1))
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'parts' must be a table, not %s",
                                luaL_typename(L, -1));
+    const bool has_run = lua_getfield(L, 1, "run") == LUA_TFUNCTION;
     const bool has_graph = lua_getfield(L, 1, "graph") == LUA_TFUNCTION;
-    if (!has_graph && !(has_parts && lua_isnil(L, -1)))
+    // What has neither may run models of files in stages.
+    if (!has_graph && !((has_parts || has_run) && lua_isnil(L, -1)))
         return maru_raise_text(L, MARU_INVALID_ARGUMENT, "maru.model: 'graph' must be a function, not %s",
                                luaL_typename(L, -1));
     if (lua_getfield(L, 1, "run") != LUA_TFUNCTION && !(has_graph && lua_isnil(L, -1)))

@@ -306,6 +306,10 @@ maru_graph_ref *maru_push_built_graph(lua_State *L, int index)
     if (lua_getfield(L, description, "graph") == LUA_TNIL) {
         lua_getiuservalue(L, index, MARU_INSTANCE_PARTS);
         const char *name = luaL_optstring(L, -3, "the model");
+        lua_pushnil(L);
+        if (!lua_next(L, -2))
+            maru_raise_text(L, MARU_FAILED_PRECONDITION, "%s has no graph", name);
+        lua_pop(L, 2);
         maru_raise_text(L, MARU_FAILED_PRECONDITION, "%s has no graph of its own, but its parts have: %s", name,
                         maru_push_names(L, lua_gettop(L)));
     }
@@ -535,7 +539,8 @@ void maru_instance_open(lua_State *L)
     static const luaL_Reg methods[] = {
         {"session", maru_model_session}, {"tokenizer", model_tokenizer}, {"file", model_file},
         {"has_file", model_has_file},    {"json", model_json},           {"emit", model_emit},
-        {"run", model_run},              {"part", maru_model_part},      {NULL, NULL},
+        {"run", model_run},              {"part", maru_model_part},      {"flow", maru_model_flow},
+        {NULL, NULL},
     };
     maru_push_class(L, MARU_CLASS_MODEL, functions);
     lua_newtable(L);
@@ -546,4 +551,5 @@ void maru_instance_open(lua_State *L)
     lua_pop(L, 1);
     maru_weights_class(L);
     maru_session_class(L);
+    maru_flow_class(L);
 }

@@ -97,6 +97,10 @@ void maru_check_weights(lua_State *L, int index);
 void maru_onnx_class(lua_State *L);
 int maru_module_onnx(lua_State *L);
 
+/* flow.c: m:flow(name), models that run in stages */
+void maru_flow_class(lua_State *L);
+int maru_model_flow(lua_State *L);
+
 /* parts.c: m:part(name) */
 int maru_model_part(lua_State *L);
 /* Makes the parts of the instance at `self`, whose description is at `description`; `params` are the whole's. */
@@ -120,6 +124,8 @@ void maru_save_states(lua_State *L, int index, const char *path, const char *mod
 void maru_load_states(lua_State *L, int index, const char *path);
 
 /* runner.c */
+/* Of the run under way, with what is left of its time; raises when nothing is. */
+maru_run_params maru_params_now(lua_State *L, const maru_instance *m);
 void maru_session_class(lua_State *L);
 int maru_model_session(lua_State *L);
 void maru_push_session_run(lua_State *L, int index, int inputs);

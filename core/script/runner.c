@@ -95,8 +95,7 @@ static void set_inputs(lua_State *L, int index, const maru_instance *m, int inpu
     lua_pop(L, 1);
 }
 
-/* What is left of the run's time. */
-static maru_run_params params_now(lua_State *L, const maru_instance *m)
+maru_run_params maru_params_now(lua_State *L, const maru_instance *m)
 {
     while (m->owner)
         m = m->owner;
@@ -127,7 +126,7 @@ void maru_push_session_run(lua_State *L, int index, int inputs)
 {
     const maru_instance *m = maru_check_instance(L, index);
     set_inputs(L, index, m, inputs);
-    const maru_run_params params = params_now(L, m);
+    const maru_run_params params = maru_params_now(L, m);
     MARU_LUA_TRY(L, maru_session_run(m->session, &params));
     push_outputs(L, m);
 }

@@ -210,6 +210,42 @@ def test_functions(b):
     b.check(run(b, "x=2", "n=3")["y"]["data"] == [512], "two to the third, to the third")
 
 
+SCRIPT = """local maru = require "maru"
+return maru.model {
+  inputs = { n = {} }, outputs = { doubled = {}, words = { kind = "strings" }, count = {}, none = { kind = "string" } },
+  run = function(m, input)
+    local double = m:flow "part/double.onnx"
+    local v = double { s = { maru.tensor({ 1, 2 }, "f32"), maru.tensor({ 3 }, "f32") }, w = { 10 } }.v
+    local words = m:flow "words.onnx" { x = { "a b", "c" } }
+    local ok, why = pcall(double, { t = 1 })
+    assert(not ok and why:find "has no input 't'", why)
+    assert(m:flow "words.onnx" == m:flow "words.onnx")
+    return { doubled = v[1], words = words.words, count = maru.tensor({ #v }, "i64"),
+      none = tostring(m:flow "maybe.onnx" { p = false }.has:item()) }
+  end }
+"""
+
+
+def test_scripts(b):
+    double = body([o.node("Add", ["e", "w"], ["d"])], [untyped("e"), untyped("w")], [untyped("d")])
+    save(b, [o.node("SequenceMap", ["s", "w"], ["v"], body=double)], [sequence("s"), o.value("w", F32, [1])],
+         [sequence("v")])
+    b.path("m.onnx").rename(b.path("double.onnx"))
+    save(b, [o.node("StringSplit", ["x"], ["words", "n"])], [o.value("x", TEXT, ["n"])], [o.value("words", TEXT, ["n", "w"])])
+    b.path("m.onnx").rename(b.path("words.onnx"))
+    optional = o.data(1, "p") + o.data(2, o.data(9, o.data(1, o.data(1, o.number(1, F32)))))
+    save(b, [o.node("OptionalHasElement", ["p"], ["h"]), o.node("Reshape", ["h", "one"], ["has"])], [optional],
+         [o.value("has", BOOL, [1])], [o.tensor("one", I64, [1], [1])])
+    b.path("m.onnx").rename(b.path("maybe.onnx"))
+    b.write("flow.lua", SCRIPT.replace("part/", ""))
+    out = b.json("run", "flow.lua", "--input", "n=1", "--json")
+    b.check(out["doubled"]["data"] == [11, 12] and out["count"]["data"] == [2], f"sequences in and out: {out}")
+    b.check(out["words"] == ["a", "b", "c", ""] and out["none"] == ["false"], f"text and optionals: {out}")
+    b.write("flow.lua", SCRIPT)
+    b.bad(INPUT, "beside", "run", "flow.lua", "--input", "n=1")
+    b.bad(INPUT, "no graph", "plan", "flow.lua")
+
+
 def test_errors(b):
     step = body([o.node("Identity", ["cond"], ["go"])], [scalar("i"), scalar("cond", BOOL)], [scalar("go", BOOL)])
     save(b, [o.node("Loop", ["n", "", "x"], ["y"], name="lost", body=step)], [scalar("n"), scalar("x")], [scalar("y")])
@@ -223,5 +259,6 @@ def test_errors(b):
 
 def test(b):
     for part in (test_loop, test_loop_without_end, test_loop_that_grows, test_branches, test_sizes_of_the_run,
-                 test_scan, test_sequences, test_optionals, test_text, test_functions, test_errors):
+                 test_scan, test_sequences, test_optionals, test_text, test_functions, test_scripts,
+                 test_errors):
         part(b)

@@ -283,6 +283,12 @@ function instance:scope(name, fn, ...) end
 ---@return maru.session
 function instance:session() end
 
+---An ONNX model that runs in stages (Loop, Scan, sequences, text, sizes of the run): call it with inputs by name, it gives
+---outputs by name. nil or false is an optional without a value, a list of tensors a sequence. It keeps what it has planned.
+---@param name string of the file, beside the weights
+---@return fun(inputs: table<string, any>): table<string, any>
+function instance:flow(name) end
+
 ---A part of the model, with a graph, options and states of its own.
 ---@param name string
 ---@return maru.instance
@@ -338,7 +344,7 @@ function instance:emit(text) end
 ---@field extra_weights? "ignore"|string[] patterns of names that may be left over
 ---@field parts? table<string, maru.description|{[1]: maru.description, options?: table<string, any>}>
 ---@field draw? maru.layer[] how outputs are drawn by `maru run --draw`
----@field graph? fun(m: maru.instance) needed where there are no parts
+---@field graph? fun(m: maru.instance) needed where there are no parts and no `run`
 ---@field run? fun(m: maru.instance, input: table): table<string, any>
 
 ---@class maru.audio.stft_options
