@@ -5,6 +5,8 @@
 
 #include "flow/flow_impl.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,20 +85,34 @@ static maru_status to_text(const ranks *r, const maru_tensor *t, maru_item **out
     return status;
 }
 
-/* Outputs that are numbers though inputs are text. */
+static bool is_among(const char *const *names, const char *name)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* What moves elements, whatever they are. */
+static const char *const movers[] = {
+    "Compress", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape",
+    "ReverseSequence", "ScatterElements", "ScatterND", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile",
+    "Transpose", "Trilu", "Unique", "Unsqueeze", "Where", NULL,
+};
+
+/* What gives numbers, the same of text as of its ranks. */
+static const char *const counters[] = {"Equal", "Shape", "Size", NULL};
+
 static bool is_number_output(const char *op, size_t index)
 {
-    static const char *const of_numbers[] = {"Shape", "Size", "Equal", "NonZero", NULL};
-    for (size_t i = 0; of_numbers[i]; i++)
-        if (strcmp(op, of_numbers[i]) == 0)
-            return true;
-    return strcmp(op, "Unique") == 0 && index > 0;
+    return is_among(counters, op) || (strcmp(op, "Unique") == 0 && index > 0);
 }
 
 static maru_status run_on_ranks(ranks *r)
 {
     flow_node *n = r->node;
     size_t end = n->index;
+    if (*n->attrs.domain || (!is_among(movers, n->attrs.op) && !is_among(counters, n->attrs.op)))
+        return maru_fail(MARU_UNSUPPORTED, "it is not supported for text");
     MARU_TRY(collect(r));
     for (size_t i = 0; i < n->n_inputs; i++)
         if (n->inputs[i] && maru_item_get_text(n->inputs[i]))
@@ -109,8 +125,7 @@ static maru_status run_on_ranks(ranks *r)
         const maru_tensor *t = item ? maru_item_get_tensor(item) : NULL;
         if (!t)
             continue;
-        const bool is_number = is_number_output(n->attrs.op, i) || t->dtype != MARU_I64;
-        MARU_TRY(is_number ? maru_item_copy(t, &n->outputs[i]) : to_text(r, t, &n->outputs[i]));
+        MARU_TRY(is_number_output(n->attrs.op, i) ? maru_item_copy(t, &n->outputs[i]) : to_text(r, t, &n->outputs[i]));
     }
     return MARU_OK;
 }
@@ -165,19 +180,44 @@ static maru_status run_constant(flow_node *n)
     return take_text(&value, status, &n->outputs[0]);
 }
 
+/* The fewest digits that read back as the same value, as ONNX Runtime spells what is none. */
+static void print_float(double x, bool is_double, maru_str *out)
+{
+    char text[40];
+    if (isnan(x) || isinf(x)) {
+        maru_str_append(out, isnan(x) ? "NaN" : x < 0 ? "-INF" : "INF");
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        const double back = strtod(text, NULL);
+        if (is_double ? back == x : (float)back == (float)x)
+            break;
+    }
+    maru_str_append(out, text);
+}
+
 static void print_number(const maru_tensor *t, int64_t i, maru_str *out)
 {
     const maru_dtype_class kind = maru_dtype_get_info(t->dtype)->kind;
+    const char *at = (const char *)t->data + 8 * i;
     int64_t whole = 0;
-    if (t->dtype == MARU_I64)
-        memcpy(&whole, (const char *)t->data + 8 * i, 8);
+    uint64_t natural = 0;
     maru_str_clear(out);
+    if (t->dtype == MARU_I64)
+        memcpy(&whole, at, sizeof whole);
+    else if (t->dtype == MARU_U64)
+        memcpy(&natural, at, sizeof natural);
+    else if (kind != MARU_CLASS_FLOAT)
+        whole = (int64_t)maru_tensor_get_f64(t, i);
     if (kind == MARU_CLASS_FLOAT)
-        maru_str_printf(out, "%.*g", t->dtype == MARU_F64 ? 17 : 8, maru_tensor_get_f64(t, i));
+        print_float(maru_tensor_get_f64(t, i), t->dtype == MARU_F64, out);
     else if (kind == MARU_CLASS_BOOL)
-        maru_str_append(out, maru_tensor_get_f64(t, i) != 0 ? "True" : "False");
+        maru_str_append(out, whole ? "True" : "False");
+    else if (t->dtype == MARU_U64)
+        maru_str_printf(out, "%" PRIu64, natural);
     else
-        maru_str_printf(out, "%lld", (long long)(t->dtype == MARU_I64 ? whole : (int64_t)maru_tensor_get_f64(t, i)));
+        maru_str_printf(out, "%" PRId64, whole);
 }
 
 static maru_status print_all(const maru_tensor *t, maru_strings *out)
@@ -212,15 +252,13 @@ static maru_status parse_all(const maru_strings *from, maru_tensor *to)
     return MARU_OK;
 }
 
-static maru_status run_cast(flow_node *n)
+static maru_status cast_to(flow_node *n, int64_t to)
 {
-    const int64_t to = onnx_attr_int(&n->attrs, "to", 0);
     maru_file_value value = {0};
     const maru_tensor *t = NULL;
-    const maru_strings *s = NULL;
     if (!flow_has(n, 0) || to < MARU_F32 || to > MARU_I2)
         return maru_fail(MARU_INVALID_ARGUMENT, "it has no input, or no dtype to cast to");
-    s = maru_item_get_text(n->inputs[0]);
+    const maru_strings *s = maru_item_get_text(n->inputs[0]);
     if (s && to == MARU_STRING) {
         n->outputs[0] = maru_item_hold(n->inputs[0]);
         return MARU_OK;
@@ -235,6 +273,17 @@ static maru_status run_cast(flow_node *n)
         return maru_item_take(&value, &n->outputs[0]);
     maru_file_value_fini(&value);
     return status;
+}
+
+static maru_status run_cast(flow_node *n)
+{
+    return cast_to(n, onnx_attr_int(&n->attrs, "to", 0));
+}
+
+static maru_status run_cast_like(flow_node *n)
+{
+    const maru_tensor *like = flow_has(n, 1) ? maru_item_get_tensor(n->inputs[1]) : NULL;
+    return cast_to(n, like ? (int64_t)like->dtype : MARU_STRING);
 }
 
 /* ---- StringConcat ---- */
@@ -441,6 +490,7 @@ static maru_status run_match(flow_node *n)
 const flow_host_op flow_text_ops[] = {
     {"", "Constant", run_constant},
     {"", "Cast", run_cast},
+    {"", "CastLike", run_cast_like},
     {"", "StringConcat", run_concat},
     {"", "StringSplit", run_split},
     {"", "StringNormalizer", run_normalizer},

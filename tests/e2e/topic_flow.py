@@ -196,6 +196,15 @@ def test_text(b):
     out = run(b, "x=@x.json", "k=[7, -9223372036854775807, 0]")
     b.check(out["y"]["data"][0] == 1.5 and out["y"]["data"][2] == 3, f"numbers from text: {out}")
     b.check(out["t"] == ["7", "-9223372036854775807", "0"], f"and text from numbers: {out}")
+    save(b, [o.node("CastLike", ["x", "w"], ["y"]), o.node("CastLike", ["w", "x"], ["t"])],
+         [o.value("x", TEXT, ["n"]), o.value("w", F32, ["k"])], [o.value("y", F32, ["n"]), o.value("t", TEXT, ["k"])])
+    b.path("x.json").write_text('["1.5", "0.1"]')
+    out = run(b, "x=@x.json", "w=[0.1, 16777216, 1e-30]")
+    b.check(out["y"]["data"][0] == 1.5 and out["t"] == ["0.1", "16777216", "1e-30"], f"and as another value is: {out}")
+    save(b, [o.node("Add", ["x", "x"], ["y"], name="sum")], [o.value("x", TEXT, ["n"])], [o.value("y", TEXT, ["n"])])
+    b.bad(UNSUPPORTED, ["sum", "not supported for text"], "run", "m.onnx", "--input", "x=abc")
+    save(b, [o.node("Cast", ["x"], ["y"], to=F32), o.node("Cast", ["k"], ["t"], to=TEXT)],
+         [o.value("x", TEXT, ["n"]), o.value("k", I64, ["n"])], [o.value("y", F32, ["n"]), o.value("t", TEXT, ["n"])])
     b.bad(INPUT, "'abc' is no number", "run", "m.onnx", "--input", "x=abc", "--input", "k=[1]")
 
 
