@@ -61,8 +61,8 @@ static void shapes_are_told(void **state)
 static void what_exists_is_told(void **state)
 {
     (void)state;
-    says("m:dim 'n'", "script.lua:3: a model has no method 'dim'; it has: constant, emit, file, flow, has_file, input, json, "
-                      "output, parameter, part, run, scope, session, set_state, shape, symbol, tokenizer");
+    says("m:dim 'n'", "script.lua:3: a model has no method 'dim'; it has: constant, emit, file, flow, has_file, input, "
+                      "json, output, parameter, part, run, scope, session, set_state, shape, symbol, tokenizer");
     says("m:symbl 'n'", "script.lua:3: a model has no method 'symbl'; did you mean 'symbol'?");
     says("m.inptu('x')", "script.lua:3: a model has no method 'inptu'; did you mean 'input'?");
     says("m:scope('s', function()\nm:symbl 'n' end)",
