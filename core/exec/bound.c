@@ -176,16 +176,29 @@ static size_t find_place(maru_session *s)
     return oldest;
 }
 
-/* {0} is an empty block: it grows as any other. `device` is where it lives; MARU_PLAN_NONE: in host memory. */
-static maru_status grow(maru_session *s, maru_block *block, uint32_t device, uint64_t bytes)
+static maru_status make_block(maru_session *s, maru_block *block, uint32_t device, uint64_t bytes)
 {
-    if (block->bytes && block->bytes >= bytes)
-        return MARU_OK;
-    maru_session_drop_lists(s);
-    maru_block_fini(block);
     if (device == MARU_PLAN_NONE || s->model->plan->devices[device].is_host_memory)
         return maru_block_host(block, s->model->runtime, bytes);
     return maru_block_device(block, s->model->devices[device], device, bytes);
+}
+
+/*
+ * {0} is an empty block, and gets what it needs. One that grows again gets
+ * half as much more, if there is that much: sizes that rise from run to run
+ * would else mean new memory, and new lists, for each of them. `device` is
+ * where it lives; MARU_PLAN_NONE: in host memory.
+ */
+static maru_status grow(maru_session *s, maru_block *block, uint32_t device, uint64_t bytes)
+{
+    const bool grows_again = block->bytes != 0;
+    if (grows_again && block->bytes >= bytes)
+        return MARU_OK;
+    maru_session_drop_lists(s);
+    maru_block_fini(block);
+    if (grows_again && bytes < UINT64_MAX / 2 && make_block(s, block, device, bytes + bytes / 2) == MARU_OK)
+        return MARU_OK;
+    return make_block(s, block, device, bytes);
 }
 
 /* Arenas and outputs large enough for this run. */

@@ -55,6 +55,7 @@ static maru_status make(maru_flow *flow, const maru_model_params *params)
     flow->functions = calloc(flow->model->n_functions + 1, 1);
     if (!flow->functions)
         return maru_fail_oom("a model");
+    MARU_TRY(flow_pool_create(&flow->pool));
     MARU_TRY(flow_body_create(flow, flow->model->graph, NULL, &flow->root));
     flow->inputs = (flow_frame){.flow = flow, .body = flow->root};
     return MARU_OK;
@@ -97,6 +98,7 @@ void maru_flow_destroy(maru_flow **flow)
     maru_array_fini(&f->outputs);
     flow_frame_fini(&f->inputs);
     flow_body_destroy(f->root);
+    flow_pool_release(f->pool);
     free(f->functions);
     free(f->devices);
     free(f->device_options);

@@ -15,6 +15,7 @@
 
 #include "base/array.h"
 #include "base/os_thread.h"
+#include "flow/pool.h"
 #include "import/onnx/import.h"
 
 #include <maru/flow.h>
@@ -95,6 +96,7 @@ struct maru_flow {
     maru_model_params params;
     char *devices, *device_options;  // what params points to
     unsigned char *functions;        // of the model: what body.c knows of each
+    flow_pool *pool;
     flow_body *root;
     flow_frame inputs;               // of the runs that follow
     MARU_ARRAY(maru_item *) outputs; // of the last run

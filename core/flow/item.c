@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "flow/pool.h"
 
 struct maru_item {
     atomic_int n_holders;
@@ -14,6 +15,8 @@ struct maru_item {
     maru_file_value value;
     maru_item **items;
     size_t n_items;
+    flow_pool *pool;  // whose memory `value` borrows; NULL: none's
+    size_t capacity;
 };
 
 static maru_status create(maru_item_kind kind, maru_item **out_item)
@@ -41,6 +44,23 @@ maru_status maru_item_copy(const maru_tensor *tensor, maru_item **out_item)
     else if (tensor->bytes)
         memcpy((*out_item)->value.tensor.data, tensor->data, tensor->bytes);
     return status;
+}
+
+maru_status flow_item_copy(flow_pool *pool, const maru_tensor *tensor, maru_item **out_item)
+{
+    MARU_TRY(create(MARU_ITEM_TENSOR, out_item));
+    maru_item *item = *out_item;
+    item->value.tensor = *tensor;
+    item->value.tensor.owner = NULL;
+    item->value.tensor.data = flow_pool_take(pool, tensor->bytes, &item->capacity);
+    if (!item->value.tensor.data) {
+        maru_item_release(out_item);
+        return maru_fail(MARU_RESOURCE_EXHAUSTED, "out of memory: tensor of %zu bytes", tensor->bytes);
+    }
+    item->pool = pool;
+    if (tensor->bytes)
+        memcpy(item->value.tensor.data, tensor->data, tensor->bytes);
+    return MARU_OK;
 }
 
 maru_status maru_item_take(maru_file_value *value, maru_item **out_item)
@@ -85,6 +105,8 @@ void maru_item_release(maru_item **item)
     for (size_t i = 0; i < x->n_items; i++)
         maru_item_release(&x->items[i]);
     free(x->items);
+    if (x->pool)
+        flow_pool_give(x->pool, x->value.tensor.data, x->capacity);
     maru_file_value_fini(&x->value);
     free(x);
 }

@@ -112,13 +112,13 @@ static maru_status run_session(maru_flow *flow, maru_session *session)
     return status == MARU_DEADLINE_EXCEEDED ? flow_fail_deadline(flow) : status;
 }
 
-static maru_status take_output(flow_part *part, size_t index, maru_item **out_item)
+static maru_status take_output(flow_pool *pool, flow_part *part, size_t index, maru_item **out_item)
 {
     maru_tensor view = {0};
     if (part->outputs.data[index].is_none)
         return maru_item_none(out_item);
     MARU_TRY(maru_session_get_output(part->session, part->outputs.data[index].name, &view));
-    return maru_item_copy(&view, out_item);
+    return flow_item_copy(pool, &view, out_item);
 }
 
 static maru_status run_part(flow_part *part, flow_frame *frame)
@@ -134,7 +134,7 @@ static maru_status run_part(flow_part *part, flow_frame *frame)
         MARU_TRY(run_session(frame->flow, part->session));
     for (size_t i = 0; i < part->outputs.count; i++) {
         maru_item *item = NULL;
-        MARU_TRY(take_output(part, i, &item));
+        MARU_TRY(take_output(frame->flow->pool, part, i, &item));
         MARU_TRY(flow_set(frame, part->outputs.data[i].name, item));
     }
     return MARU_OK;
