@@ -23,9 +23,12 @@
 
 #include <maru/attr.h>
 #include <maru/file.h>
+#include <maru/flow.h>
 #include <maru/graph.h>
+#include <maru/item.h>
 #include <maru/log.h>
 #include <maru/model.h>
+#include <maru/onnx.h>
 #include <maru/quantize.h>
 #include <maru/runtime.h>
 #include <maru/session.h>
