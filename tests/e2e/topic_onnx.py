@@ -402,6 +402,7 @@ def test_in_scripts(b):
     for weights in ["other", "other/m.onnx"]:
         got = b.json(*words("plain"), "--weights", weights)
         b.check(got["y"]["data"] == [1, 4, 9, 16], f"--weights {weights}: {got}")
+    test_signals(b)
     test_bombs(b)
     test_baked_batch(b)
 
@@ -417,6 +418,16 @@ return maru.model {
   end,
 }
 """
+
+
+def test_signals(b):
+    """A real signal with its last dim of 1, and without."""
+    steps = [o.tensor("step", o.INT64, [], [2]), o.tensor("w", o.FLOAT, [4], [0.5, 1, 1, 0.5])]
+    got = []
+    for dims, x in [([1, 8], "[[1, 2, 3, 4, 3, 2, 1, 0]]"), ([1, 8, 1], "[[[1], [2], [3], [4], [3], [2], [1], [0]]]")]:
+        got.append(run(b, simple([o.node("STFT", ["x", "step", "w"], ["y"])], steps,
+                                 inputs=[o.value("x", o.FLOAT, dims)]), x))
+    b.check(got[0] == got[1] and abs(got[0][0] - 7.5) < 1e-6, f"both are the same: {got}")
 
 
 def test_bombs(b):

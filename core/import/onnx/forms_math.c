@@ -180,6 +180,17 @@ static maru_status sum(onnx_node *n)
     return onnx_add_newest(n);
 }
 
+/* A real signal may come without its last dim of 1. */
+static maru_status stft(onnx_node *n)
+{
+    maru_value inputs[2] = {n->inputs[0], MARU_NO_VALUE};
+    if (!onnx_has(n, 0) || maru_graph_get(n->import->graph, inputs[0])->rank != 2)
+        return onnx_add_newest(n);
+    MARU_TRY(onnx_ints(n, (const int64_t[]){-1}, 1, &inputs[1]));
+    MARU_TRY(onnx_add(n, "Unsqueeze", inputs, 2, NULL, 0, &n->inputs[0]));
+    return onnx_add_newest(n);
+}
+
 /* ONNX's own function bodies give vectors of one element for its scalars. */
 static maru_status range(onnx_node *n)
 {
@@ -192,6 +203,7 @@ static maru_status range(onnx_node *n)
 }
 
 const onnx_form onnx_forms_math[] = {
+    {"", "STFT", 17, INT16_MAX, stft},
     {"", "Range", 11, INT16_MAX, range},
     {"", "Sum", 7, INT16_MAX, sum},
     {"", "Clip", 1, 10, clip},
