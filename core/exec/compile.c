@@ -8,6 +8,9 @@
 #include "base/fail.h"
 #include "base/os.h"
 #include "exec/abi_graph.h"
+#include "exec/dropping.h"
+
+enum { MOST_BYTES_COPIED = 64 << 10 };
 
 /* ---- constants ---- */
 
@@ -45,11 +48,17 @@ static bool is_aligned(const void *data, maru_dtype dtype)
     return (uintptr_t)data % wanted == 0;
 }
 
-/* The pages of a mapped file are not needed once another form is there. */
-static void drop_pages(const maru_constant_source *source)
+/*
+ * Small ones of a file are copied: a page of theirs may bring megabytes around it into memory, which are the weights
+ * that were dropped. The graph keeps the copy, as it keeps the map, where a device had to be given up.
+ */
+static maru_status copy_small(maru_model *model, maru_model_constant *c, const maru_constant_source *source)
 {
-    if (source->fd > 0)
-        maru_os_drop_pages(source->data, source->bytes);
+    void *copy = maru_arena_memdup(&model->graph->arena, source->data, c->bytes);
+    if (!copy)
+        return maru_fail_oom("a constant");
+    maru_block_wrap(&c->block, copy, c->bytes);
+    return MARU_OK;
 }
 
 /* As it is: host memory where it lies if a kernel can read it there, or uploaded. */
@@ -63,13 +72,17 @@ static maru_status make_plain(maru_model *model, maru_model_constant *c)
         MARU_TRY(maru_block_device(&c->block, model->devices[c->device], c->device, c->bytes));
         return maru_block_write(&c->block, c->device, 0, source->data, c->bytes);
     }
+    if (source->fd > 0 && c->bytes <= MOST_BYTES_COPIED)
+        return copy_small(model, c, source);
     if (is_aligned(source->data, v->dtype)) {
         maru_block_wrap(&c->block, source->data, c->bytes);
         return MARU_OK;
     }
     MARU_TRY(maru_block_host(&c->block, model->runtime, c->bytes));
+    maru_dropping dropping;
+    maru_dropping_begin(&dropping, source);
     memcpy(c->block.data, source->data, c->bytes);
-    drop_pages(source);
+    maru_dropping_end(&dropping);
     return MARU_OK;
 }
 
@@ -86,18 +99,18 @@ static maru_status pack(void *ctx, void *memory)
 {
     const packing *p = ctx;
     const maru_constant_source *source = p->source;
-    void *copy = NULL;
-    if (!is_aligned(source->data, p->dtype)) {
-        copy = malloc(source->bytes);
-        if (!copy)
-            return maru_fail_oom("packing a weight");
+    const bool is_copied = !is_aligned(source->data, p->dtype);
+    void *copy = is_copied ? maru_os_pages_alloc(source->bytes) : NULL;
+    if (is_copied && !copy)
+        return maru_fail_oom("packing a weight");
+    maru_dropping dropping;
+    maru_dropping_begin(&dropping, source);
+    if (is_copied)
         memcpy(copy, source->data, source->bytes);
-    }
-    const maru_status status = maru_dev_program_pack(p->program, p->index, copy ? copy : source->data, source->bytes,
-                                                     memory, p->bytes);
-    free(copy);
-    if (status == MARU_OK)
-        drop_pages(source);
+    const maru_status status = maru_dev_program_pack(p->program, p->index, is_copied ? copy : source->data,
+                                                     source->bytes, memory, p->bytes);
+    maru_dropping_end(&dropping);
+    maru_os_pages_free(copy, source->bytes);
     return status;
 }
 
@@ -181,6 +194,18 @@ static maru_status bring_constants(maru_model *model, uint32_t unit)
     return MARU_OK;
 }
 
+/* Reading one weight brings back pages of another that lie beside it. */
+static void drop_again(const maru_model *model)
+{
+    for (size_t i = 0; i < model->constants.count; i++) {
+        const maru_model_constant *c = model->constants.data[i];
+        const maru_constant_source *source =
+            &model->graph->constants.data[maru_graph_get(model->graph, c->value)->source].source;
+        if (c->block.data != source->data)
+            maru_drop_source(source);
+    }
+}
+
 /* ---- units ---- */
 
 static const char *make_label(maru_model *model, const maru_unit *u)
@@ -243,6 +268,7 @@ maru_status maru_model_compile(maru_model *model, const maru_model_params *param
         maru_model_progress(params, "pack", u, n);
         MARU_TRY(bring_constants(model, u));
     }
+    drop_again(model);
     maru_model_progress(params, "pack", n, n);
     return MARU_OK;
 }
