@@ -64,10 +64,12 @@ static void choose_packing(maru_abi_program *p, const int64_t *typical, uint32_t
     const uint32_t constant = cpu_value(&p->graph, value)->source;
     cpu_tensor t;
     describe_constant_dims(&p->graph, value, &t);
+    const uint64_t bytes = common->bytes(&t, common_layout);
+    if (!bytes)  // of no elements
+        return;
     p->layout_of[value] = common_layout;
     p->packings[constant] = common;
-    p->uses[constant] =
-        (maru_abi_constant_use){MARU_ABI_CONSTANT_PACKED, common_layout, common->bytes(&t, common_layout)};
+    p->uses[constant] = (maru_abi_constant_use){MARU_ABI_CONSTANT_PACKED, common_layout, bytes};
 }
 
 /* Every expression where symbols have their typical values; NULL: memory ran out. */

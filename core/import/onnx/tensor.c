@@ -3,6 +3,7 @@
 #include "import/onnx/onnx.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/dtype.h"
@@ -77,10 +78,17 @@ static maru_status check_bytes(const onnx_tensor *t, size_t there)
 }
 
 /* As written in the message itself, value by value. */
+static maru_status read_listed(const onnx_tensor *t, maru_file_value *out_value)
+{
+    char label[256];
+    snprintf(label, sizeof label, "tensor '%s'", name_of(t));
+    return maru_tensor_proto_convert(t, label, out_value);
+}
+
 static maru_status add_listed(const onnx_tensor *t, maru_graph *graph, maru_value *out_value)
 {
     maru_file_value value = {0};
-    MARU_TRY(maru_tensor_proto_convert(t, name_of(t), &value));
+    MARU_TRY(read_listed(t, &value));
     const maru_constant_source source = {.data = value.tensor.data, .bytes = value.tensor.bytes};
     const maru_status status = maru_graph_constant(graph, name_of(t), value.tensor.dtype, value.tensor.dims,
                                                    value.tensor.rank, &source, out_value);
@@ -118,11 +126,11 @@ maru_status maru_onnx_read_tensor(maru_onnx_file *file, const onnx_tensor *t, ma
     bool is_found = false;
     *out_value = (maru_file_value){0};
     if (t->has_data_type && t->data_type == MARU_STRING)
-        return maru_tensor_proto_convert(t, name_of(t), out_value);
+        return read_listed(t, out_value);
     MARU_TRY(check_type(t));
     MARU_TRY(find_source(file, t, &is_found, &source));
     if (!is_found)
-        return maru_tensor_proto_convert(t, name_of(t), out_value);
+        return read_listed(t, out_value);
     MARU_TRY(check_bytes(t, source.bytes));
     MARU_TRY(maru_tensor_create((maru_dtype)t->data_type, t->dims, (uint32_t)t->n_dims, &out_value->tensor));
     if (source.bytes)
@@ -169,6 +177,15 @@ static maru_status scatter(const Maru__Onnx__SparseTensorProto *sparse, const ma
     return MARU_OK;
 }
 
+static maru_status fill(const Maru__Onnx__SparseTensorProto *sparse, const maru_tensor *values,
+                        const maru_tensor *indices, maru_tensor *out_dense)
+{
+    maru_status status = maru_tensor_create(values->dtype, sparse->dims, (uint32_t)sparse->n_dims, out_dense);
+    if (status == MARU_OK)
+        status = scatter(sparse, values, indices, out_dense);
+    return status == MARU_OK ? MARU_OK : maru_fail_within(status, "tensor '%s'", name_of(sparse->values));
+}
+
 maru_status maru_onnx_read_sparse(maru_onnx_file *file, const Maru__Onnx__SparseTensorProto *sparse,
                                   maru_tensor *out_dense)
 {
@@ -185,9 +202,7 @@ maru_status maru_onnx_read_sparse(maru_onnx_file *file, const Maru__Onnx__Sparse
     if (status == MARU_OK && values.is_strings)
         status = maru_fail(MARU_UNSUPPORTED, "sparse tensor '%s' of strings", name);
     if (status == MARU_OK)
-        status = maru_tensor_create(values.tensor.dtype, sparse->dims, (uint32_t)sparse->n_dims, out_dense);
-    if (status == MARU_OK)
-        status = scatter(sparse, &values.tensor, &indices.tensor, out_dense);
+        status = fill(sparse, &values.tensor, &indices.tensor, out_dense);
     maru_file_value_fini(&values);
     maru_file_value_fini(&indices);
     return status;
