@@ -13,6 +13,7 @@
 enum {
     MAX_DEPTH = 64,       // of messages: subgraphs in subgraphs; more would endanger the stack of the unpacker
     MIN_LIFTED_BYTES = 64,
+    LARGE_BYTES = 16 << 20,
 };
 
 typedef struct external_file {
@@ -97,6 +98,9 @@ static maru_status open_into(maru_onnx_file *file, const char *path)
     if (!file->is_memory)
         MARU_TRY(maru_os_map_file(path, &file->map));
     MARU_TRY(unpack(file));
+    // The walk read the heads between the tensors: the system may have brought megabytes for each.
+    if (!file->is_memory && file->map.bytes >= LARGE_BYTES)
+        maru_os_drop_pages(file->map.data, file->map.bytes);
     if (!file->model->graph)
         return maru_fail(MARU_DATA_LOSS, "%s is no ONNX model: it has no graph", path);
     return MARU_OK;
