@@ -219,11 +219,33 @@ static const char *const cases[] = {
     "Transpose perm=1,0 : 33x65 -> 65x33",
     "Transpose : 2x3x5:u8 -> 5x3x2:u8",
     "Transpose perm=2,0,1 : 4x5x6:i64 -> 6x4x5:i64",
+    "Resize : 2x3x7x9 - - 4:i64 -> 2x3x14x27",
+    "Resize coordinate_transformation_mode=sasymmetric nearest_mode=sfloor : 1x5x13x80 - - 4:i64 -> 1x5x26x160",
+    "Resize nearest_mode=sceil : 3x40x21 - - 3:i64 -> 3x17x50",
+    "Resize coordinate_transformation_mode=stf_half_pixel_for_nn nearest_mode=sround_prefer_ceil : 5x33 - - 2:i64 "
+    "-> 7x12",
+    "Resize mode=slinear : 1x4x20x30 - - 4:i64 -> 1x4x40x60",
+    "Resize mode=slinear : 2x3x37x41 - - 4:i64 -> 2x3x19x100",
+    "Resize mode=slinear : 1x2x300x70 - - 4:i64 -> 1x2x640x70",
+    "Resize mode=slinear : 1x2x1x5 - - 4:i64 -> 1x2x3x1",
+    "Resize mode=slinear coordinate_transformation_mode=salign_corners : 1x4x20x30 - - 4:i64 -> 1x4x39x59",
+    "Resize mode=slinear coordinate_transformation_mode=spytorch_half_pixel : 1x4x20x30 - - 4:i64 -> 1x4x1x47",
+    "Resize mode=slinear coordinate_transformation_mode=shalf_pixel_symmetric : 1x1x20x30 - - 4:i64 "
+    "-> 1x1x33x17",
+    "Resize mode=slinear exclude_outside=1 : 1x1x20x30 - - 4:i64 -> 1x1x33x17",
+    "Resize mode=slinear coordinate_transformation_mode=stf_crop_and_resize extrapolation_value=f7 : 1x3x20x30 8 - 4:i64 "
+    "-> 1x3x33x37",
+    "Resize coordinate_transformation_mode=stf_crop_and_resize extrapolation_value=f7 : 1x3x20x30 8 - 4:i64 "
+    "-> 1x3x33x37",
+    "Resize mode=scubic : 1x3x20x30 - - 4:i64 -> 1x3x45x77",
+    "Resize mode=scubic cubic_coeff_a=f-0.5 exclude_outside=1 : 1x3x20x30 - - 4:i64 -> 1x3x11x95",
 };
 
 static const char *const benches[] = {
     "BatchNormalization : 1x256x56x56 256 256 256 256 -> 1x256x56x56",
     "ConvTranspose kernel_shape=2,2 strides=2,2 : 1x24x184x184 24x24x2x2 24 -> 1x24x368x368",
+    "Resize mode=slinear : 1x32x80x80 - - 4:i64 -> 1x32x160x160",
+    "Resize coordinate_transformation_mode=sasymmetric nearest_mode=sfloor : 1x32x80x80 - - 4:i64 -> 1x32x160x160",
     "MaxPool kernel_shape=3,3 strides=2,2 pads=1,1,1,1 : 1x64x112x112 -> 1x64x56x56",
     "AveragePool kernel_shape=3,3 pads=1,1,1,1 : 1x192x28x28 -> 1x192x28x28",
     "MatMulInteger : 128x384:u8 384x1536:i8 s:u8 -> 128x1536:i32",
@@ -300,6 +322,18 @@ static void fill_slice(one_call *c)
     }
 }
 
+/* The sizes of the result; a part of the picture and beyond of it, all of what is not a picture. */
+static void fill_resize(one_call *c)
+{
+    const uint32_t rank = c->in[0].rank;
+    for (uint32_t d = 0; d < rank; d++)
+        cpu_store_int(&c->in[3], d, c->out[0].dims[d]);
+    for (uint32_t d = 0; c->in[1].count == 2 * rank && d < rank; d++) {
+        cpu_store(&c->in[1], d, d + 2 < rank ? 0 : d + 1 < rank ? -0.21 : 0.13);
+        cpu_store(&c->in[1], rank + d, d + 2 < rank ? 1 : d + 1 < rank ? 0.9 : 1.17);
+    }
+}
+
 static int is_byte_product(const one_call *c)
 {
     return strstr(c->op, "Integer") || strncmp(c->op, "QLinear", 7) == 0;
@@ -358,6 +392,8 @@ static void fill(one_call *c, uint64_t seed)
     fill_slice(c);
     if (is_byte_product(c))
         fill_integer(c);
+    if (strcmp(c->op, "Resize") == 0)
+        fill_resize(c);
     if (strcmp(c->op, "Sqrt") == 0)
         for (int64_t i = 0; i < c->in[0].count; i++)
             cpu_store(&c->in[0], i, fabs(cpu_load(&c->in[0], i)));
@@ -718,6 +754,8 @@ static void bench_line(const char *line, int is_json)
         cpu_store_int(&c.in[1], i, axes->ints[i]);
     if (is_byte_product(&c))
         fill_symmetric(&c);
+    else if (strcmp(c.op, "Resize") == 0)
+        fill_resize(&c);
     else if (c.node.n_inputs > 6)
         cpu_store_int(&c.in[6], 0, c.in[1].dims[1]);
     if (!is_json)

@@ -9,14 +9,15 @@
     extern const cpu_kernel cpu_vector_attention_##name[], cpu_vector_elementwise_##name[],                 \
         cpu_vector_gemm_##name[], cpu_vector_norm_##name[], cpu_vector_reduce_##name[],                     \
         cpu_vector_rotary_##name[], cpu_vector_cast_##name[], cpu_vector_conv_##name[],                  \
-        cpu_vector_quant_##name[], cpu_vector_plane_##name[], cpu_vector_transposed_##name[];               \
+        cpu_vector_quant_##name[], cpu_vector_plane_##name[], cpu_vector_transposed_##name[],               \
+        cpu_vector_resize_##name[];                                                                         \
     extern const cpu_packing cpu_packing_gemm_##name[];
 
 #define ROWS(name)                                                                                       \
     cpu_vector_attention_##name, cpu_vector_elementwise_##name, cpu_vector_gemm_##name,                  \
         cpu_vector_norm_##name, cpu_vector_reduce_##name, cpu_vector_rotary_##name, cpu_vector_cast_##name,   \
         cpu_vector_conv_##name, cpu_vector_quant_##name, cpu_vector_plane_##name,                          \
-        cpu_vector_transposed_##name
+        cpu_vector_transposed_##name, cpu_vector_resize_##name
 
 #if defined(CPU_WITH_DNNL)
 extern const cpu_kernel cpu_dnnl_matmul[], cpu_dnnl_conv[], cpu_dnnl_integer[];
