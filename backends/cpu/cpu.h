@@ -273,7 +273,7 @@ typedef struct cpu_packing {
     int32_t priority;
     uint32_t flags;       // CPU_KERNEL_LIBRARY
     /* 0: not this one. Dims that are not constant are typical ones. */
-    uint32_t (*layout)(const cpu_call *call);
+    uint32_t (*layout)(const cpu_call *call, uint32_t n_threads);
     uint64_t (*bytes)(const cpu_tensor *constant, uint32_t layout);
     int (*pack)(const cpu_tensor *constant, uint32_t layout, void *out);  // 0: memory ran out
 } cpu_packing;

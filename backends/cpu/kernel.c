@@ -47,7 +47,7 @@ const cpu_packing *cpu_packing_find(const maru_abi_device *device, const cpu_cal
             if ((p->isa & ~device->isa) != 0 || p->input != input || strcmp(p->op, node->op) != 0 ||
                 strcmp(p->domain, node->domain) != 0 || (best && best->priority >= p->priority))
                 continue;
-            const uint32_t layout = p->layout(call);
+            const uint32_t layout = p->layout(call, device->plugin->host->thread_count(device->plugin->host->ctx));
             if (layout) {
                 best = p;
                 *out_layout = layout;

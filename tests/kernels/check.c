@@ -233,8 +233,8 @@ static const char *const cases[] = {
     "Resize mode=slinear coordinate_transformation_mode=shalf_pixel_symmetric : 1x1x20x30 - - 4:i64 "
     "-> 1x1x33x17",
     "Resize mode=slinear exclude_outside=1 : 1x1x20x30 - - 4:i64 -> 1x1x33x17",
-    "Resize mode=slinear coordinate_transformation_mode=stf_crop_and_resize extrapolation_value=f7 : 1x3x20x30 8 - 4:i64 "
-    "-> 1x3x33x37",
+    "Resize mode=slinear coordinate_transformation_mode=stf_crop_and_resize extrapolation_value=f7 : 1x3x20x30 8 - "
+    "4:i64 -> 1x3x33x37",
     "Resize coordinate_transformation_mode=stf_crop_and_resize extrapolation_value=f7 : 1x3x20x30 8 - 4:i64 "
     "-> 1x3x33x37",
     "Resize mode=scubic : 1x3x20x30 - - 4:i64 -> 1x3x45x77",
@@ -463,7 +463,7 @@ static void check_packed(const char *line, const cpu_kernel *k, one_call *c, con
         for (const cpu_packing *p = cpu_packing_tables[table]; p->op; p++) {
             if (p->isa != k->isa || strcmp(p->op, c->op) != 0)
                 continue;
-            const uint32_t layout = p->layout(&c->call);
+            const uint32_t layout = p->layout(&c->call, 2);
             if (!layout)
                 continue;
             const cpu_tensor dense = c->in[p->input];
@@ -520,7 +520,7 @@ static void pack_right_side(const cpu_kernel *k, one_call *c, room *out)
 {
     for (size_t table = 0; cpu_packing_tables[table]; table++) {
         for (const cpu_packing *p = cpu_packing_tables[table]; p->op; p++) {
-            const uint32_t layout = p->isa == k->isa && strcmp(p->op, c->op) == 0 ? p->layout(&c->call) : 0;
+            const uint32_t layout = p->isa == k->isa && strcmp(p->op, c->op) == 0 ? p->layout(&c->call, 2) : 0;
             if (!layout)
                 continue;
             room_init(out, p->bytes(&c->in[p->input], layout));
@@ -562,7 +562,7 @@ static void check_other_size(const cpu_packing *p, const char *typical_line, con
     one_call_init(&want, line);
     fill(&c, 5);
     fill(&want, 5);
-    const uint32_t layout = strcmp(p->op, c.op) == 0 && !*p->domain ? p->layout(&typical.call) : 0;
+    const uint32_t layout = strcmp(p->op, c.op) == 0 && !*p->domain ? p->layout(&typical.call, 2) : 0;
     if (layout && find_tolerance(c.op, cpu_dtype_name(c.out[0].dtype), &t.relative, &t.share)) {
         cpu_ref_find("", c.op)->fn(&want.call);
         room_init(&packed, p->bytes(&c.in[p->input], layout));

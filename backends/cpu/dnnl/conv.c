@@ -152,9 +152,9 @@ static maru_abi_status run(cpu_call *call, const cpu_team *team)
     return status;
 }
 
-static uint32_t layout_of(const cpu_call *call)
+static uint32_t layout_of(const cpu_call *call, uint32_t n_threads)
 {
-    return call->in[1].layout || !takes(call) ? 0 : cpu_dnnl_weights_layout(&recipe, call);
+    return call->in[1].layout || !takes(call) ? 0 : cpu_dnnl_weights_layout(&recipe, call, n_threads);
 }
 
 #define PACKING(domain_name, op_name)                                                                             \

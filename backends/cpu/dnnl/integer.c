@@ -124,7 +124,7 @@ static int pack(const cpu_tensor *b, uint32_t layout, void *out)
     return ok;
 }
 
-static uint32_t layout_of(const cpu_call *call)
+static uint32_t layout_of(const cpu_call *call, uint32_t n_threads)
 {
     const cpu_integer_operands o = read_operands(call);
     cpu_integer_product p = {0};
@@ -133,7 +133,8 @@ static uint32_t layout_of(const cpu_call *call)
     (is_conv(call) ? cpu_integer_describe_conv : cpu_integer_describe_matmul)(call, &o, &p);
     const cpu_tensor operands[2] = {p.a, p.b};
     const cpu_call inner = {.attrs = call->attrs, .in = operands, .n_in = 2, .out = &p.sums, .n_out = 1};
-    return cpu_dnnl_weights_layout(is_conv(call) ? &cpu_integer_conv_recipe : &cpu_integer_matmul_recipe, &inner);
+    return cpu_dnnl_weights_layout(is_conv(call) ? &cpu_integer_conv_recipe : &cpu_integer_matmul_recipe, &inner,
+                                   n_threads);
 }
 
 /* ---- making ---- */

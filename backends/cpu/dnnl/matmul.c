@@ -183,13 +183,13 @@ static double work_of(const cpu_call *call)
     return (double)call->out[0].count * (double)a->dims[is_transposed ? 0 : a->rank - 1];
 }
 
-static uint32_t layout_of(const cpu_call *call)
+static uint32_t layout_of(const cpu_call *call, uint32_t n_threads)
 {
     if (call->in[1].layout || call->in[1].rank != 2 || !takes_shape(call))
         return 0;
     if (!is_of(call, MARU_ABI_BF16) && !(is_of(call, MARU_ABI_F32) && work_of(call) >= LEAST_F32_WORK))
         return 0;
-    return cpu_dnnl_weights_layout(&recipe, call);
+    return cpu_dnnl_weights_layout(&recipe, call, n_threads);
 }
 
 #define PACKING(op_name)                                                                                   \

@@ -10,7 +10,9 @@
 /* An operand: as the call has it and as the primitive wants it, which may be `any` until it is made. */
 typedef struct cpu_dnnl_side {
     dnnl_memory_desc_t given, wanted;
-    dnnl_primitive_t reorder;  // NULL: they are the same
+    int is_same;
+    int is_turned;             // they differ in whether channels are last, and there is no reorder
+    dnnl_primitive_t reorder;
     uint64_t offset;           // of the wanted form in scratch memory
 } cpu_dnnl_side;
 
@@ -48,8 +50,8 @@ cpu_dnnl_primitive *cpu_dnnl_prepare(const cpu_dnnl_recipe *recipe, const cpu_ca
 void cpu_dnnl_release(const maru_abi_host *host, void *prepared);
 maru_abi_status cpu_dnnl_execute(cpu_call *call, const cpu_team *team, const cpu_dnnl_primitive *p);
 
-/* The layout in which calls like this one want constant weights; 0: as they are. */
-uint32_t cpu_dnnl_weights_layout(const cpu_dnnl_recipe *recipe, const cpu_call *call);
+/* The layout in which calls like this one, on so many threads, want constant weights; 0: as they are. */
+uint32_t cpu_dnnl_weights_layout(const cpu_dnnl_recipe *recipe, const cpu_call *call, uint32_t n_threads);
 
 /* As a packing's: of a layout that was given out. */
 uint64_t cpu_dnnl_packed_bytes(const cpu_tensor *constant, uint32_t layout);

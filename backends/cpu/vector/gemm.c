@@ -316,8 +316,9 @@ static maru_abi_status run(cpu_call *call, const cpu_team *team)
 
 /* ---- packed constants ---- */
 
-static uint32_t layout_of(const cpu_call *call)
+static uint32_t layout_of(const cpu_call *call, uint32_t n_threads)
 {
+    (void)n_threads;
     const cpu_tensor *b = &call->in[1];
     if (b->dtype != MARU_ABI_F32 || b->rank != 2 || call->in[0].dtype != MARU_ABI_F32)
         return 0;
