@@ -11,13 +11,31 @@
 
 /* ---- which calls ---- */
 
-/* Bringing images into the library's form and back costs more than a small convolution of our own. */
-#define LEAST_F32_WORK 1e6
+/* Measured: docs/decisions/0006. */
+#define LEAST_F32_WORK 5e4    // products; a call costs a few microseconds
+#define CACHE_BYTES 2e6       // images beyond it are brought into the library's form and back through memory,
+#define LEAST_IN_MEMORY 24    // which takes as many products for each element to pay
+#define LEAST_OF_A_PIXEL 8192 // products, where the channels do not fill the library's vectors
+
+#define LEAST_WORK_OF_THREADS 4e6  // products; some 50 us
 
 static double work_of(const cpu_call *call)
 {
     const cpu_tensor *w = &call->in[1];
     return w->dims[0] ? (double)call->out[0].count * (double)w->count / (double)w->dims[0] : 0;
+}
+
+/* Whether it is faster than our own kernel. */
+static int pays_in_f32(const cpu_call *call)
+{
+    const cpu_tensor *w = &call->in[1];
+    const double of_element = (double)w->count / (double)w->dims[0];
+    const double work = work_of(call);
+    const double elements = (double)call->in[0].count + (double)call->out[0].count;
+    const int has_groups = cpu_attr_int(&call->attrs, "group", 1) > 1;
+    if (work < LEAST_F32_WORK || (elements * 4 > CACHE_BYTES && work < LEAST_IN_MEMORY * elements))
+        return 0;
+    return has_groups || w->dims[0] % 16 == 0 || of_element * (double)w->dims[0] >= LEAST_OF_A_PIXEL;
 }
 
 static int has_dtypes(const cpu_call *call)
@@ -66,7 +84,7 @@ static int takes(const cpu_call *call)
     if (call->in[1].layout)
         return cpu_dnnl_form_find(call->in[1].layout) != NULL;
     return call->in[0].count > 0 && call->in[1].count > 0 && call->out[0].count > 0 &&
-           (call->in[0].dtype != MARU_ABI_F32 || work_of(call) >= LEAST_F32_WORK) && cpu_dnnl_open();
+           (call->in[0].dtype != MARU_ABI_F32 || pays_in_f32(call)) && cpu_dnnl_open();
 }
 
 /* ---- descriptions ---- */
@@ -135,7 +153,13 @@ static int attributes(const cpu_dnnl *d, const cpu_call *call, const cpu_dnnl_pr
     return ok;
 }
 
-static const cpu_dnnl_recipe recipe = {describe, operation, attributes};
+/* The library's threads must first be woken, and be given the cores that ours are on. */
+static uint32_t threads(const cpu_call *call, uint32_t n_threads)
+{
+    return call->in[0].dtype == MARU_ABI_F32 && work_of(call) < LEAST_WORK_OF_THREADS ? 1 : n_threads;
+}
+
+static const cpu_dnnl_recipe recipe = {describe, operation, attributes, threads};
 
 /* ---- kernels ---- */
 

@@ -77,7 +77,7 @@ static int operation(const cpu_dnnl *d, const cpu_call *call, const cpu_dnnl_pri
                                                          dilates, none, none) == dnnl_success;
 }
 
-const cpu_dnnl_recipe cpu_integer_conv_recipe = {describe, operation, cpu_integer_attributes};
+const cpu_dnnl_recipe cpu_integer_conv_recipe = {describe, operation, cpu_integer_attributes, NULL};
 
 static int64_t box_of(const cpu_window *w, const cpu_tensor *y, uint32_t i)
 {

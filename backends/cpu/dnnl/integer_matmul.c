@@ -26,7 +26,7 @@ static int operation(const cpu_dnnl *d, const cpu_call *call, const cpu_dnnl_pri
                                     &p->dst.wanted) == dnnl_success;
 }
 
-const cpu_dnnl_recipe cpu_integer_matmul_recipe = {describe, operation, cpu_integer_attributes};
+const cpu_dnnl_recipe cpu_integer_matmul_recipe = {describe, operation, cpu_integer_attributes, NULL};
 
 /* ---- the call's ---- */
 

@@ -139,7 +139,7 @@ static int attributes(const cpu_dnnl *d, const cpu_call *call, const cpu_dnnl_pr
     return ok;
 }
 
-static const cpu_dnnl_recipe recipe = {describe, operation, attributes};
+static const cpu_dnnl_recipe recipe = {describe, operation, attributes, NULL};
 
 /* ---- kernels ---- */
 

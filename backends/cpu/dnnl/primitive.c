@@ -133,6 +133,11 @@ static int make(const cpu_dnnl *d, const cpu_dnnl_recipe *recipe, const cpu_call
     return ok;
 }
 
+static int threads_of(const cpu_dnnl_recipe *recipe, const cpu_call *call, uint32_t n_threads)
+{
+    return (int)(recipe->threads ? recipe->threads(call, n_threads) : n_threads);
+}
+
 cpu_dnnl_primitive *cpu_dnnl_prepare(const cpu_dnnl_recipe *recipe, const cpu_call *call, const maru_abi_host *host,
                                      uint64_t *out_scratch_bytes)
 {
@@ -142,7 +147,8 @@ cpu_dnnl_primitive *cpu_dnnl_prepare(const cpu_dnnl_recipe *recipe, const cpu_ca
         return NULL;
     // The number is the calling thread's, who may use OpenMP too.
     const int before = d->omp_get_max_threads();
-    d->omp_set_num_threads((int)host->thread_count(host->ctx));
+    p->n_threads = threads_of(recipe, call, host->thread_count(host->ctx));
+    d->omp_set_num_threads(p->n_threads);
     const int ok = make(d, recipe, call, p);
     d->omp_set_num_threads(before);
     *out_scratch_bytes = p->scratch_bytes;
@@ -172,7 +178,7 @@ uint32_t cpu_dnnl_weights_layout(const cpu_dnnl_recipe *recipe, const cpu_call *
     if (!d || !recipe->describe(d, call, &p) || !cpu_dnnl_describe_any(d, &p.weights.given, &p.weights.wanted))
         return 0;
     const int before = d->omp_get_max_threads();
-    d->omp_set_num_threads((int)n_threads);
+    d->omp_set_num_threads(threads_of(recipe, call, n_threads));
     dnnl_primitive_desc_t desc = describe_primitive(d, recipe, call, &p);
     d->omp_set_num_threads(before);
     if (!desc)
@@ -283,7 +289,7 @@ maru_abi_status cpu_dnnl_execute(cpu_call *call, const cpu_team *team, const cpu
 {
     const cpu_dnnl *d = cpu_dnnl_open();
     const int before = d->omp_get_max_threads();
-    d->omp_set_num_threads((int)team->host->thread_count(team->host->ctx));
+    d->omp_set_num_threads(p->n_threads);
     const dnnl_status_t status = run_all(d, call, team, p);
     d->omp_set_num_threads(before);
     return cpu_dnnl_status(call, status);

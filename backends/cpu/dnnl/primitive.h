@@ -25,6 +25,7 @@ typedef struct cpu_dnnl_primitive {
     dnnl_memory_desc_t operands[2];  // of what comes after it: inputs 3 and 4
     int n_operands;
     uint64_t scratch_bytes;    // of everything
+    int n_threads;             // of the library
 } cpu_dnnl_primitive;
 
 /* What the library calls the description of an operation. */
@@ -41,6 +42,8 @@ typedef struct cpu_dnnl_recipe {
     int (*operation)(const cpu_dnnl *d, const cpu_call *call, const cpu_dnnl_primitive *p, cpu_dnnl_op *out);
     /* What comes after it. NULL: nothing ever. */
     int (*attributes)(const cpu_dnnl *d, const cpu_call *call, const cpu_dnnl_primitive *p, dnnl_primitive_attr_t attr);
+    /* How many of the host's threads are worth their start. NULL: all. */
+    uint32_t (*threads)(const cpu_call *call, uint32_t n_threads);
 } cpu_dnnl_recipe;
 
 /* As a kernel's prepare is; NULL when memory ran out or the library has nothing for this call. */

@@ -5,59 +5,16 @@
  * Conv of f32 over one or two spatial axes. The pixels of a panel of outputs
  * are gathered into the form of a packed matrix (kernel position, pixel), and
  * the weights, which are rows as they stand, are multiplied with it. Where
- * each channel has its own kernel there is nothing to share, and rows of the
- * input are added up directly.
+ * each channel has its own kernels there is nothing to share: depthwise.c.
  */
 
+#include "vector/conv.h"
 #include "vector/gemm.h"
 
 #include "ref/window.h"
 
-enum { ACT_NONE, ACT_RELU, ACT_SIGMOID, ACT_TANH, ACT_LEAKY_RELU, ACT_HARD_SIGMOID, ACT_HARD_SWISH, N_ACTS };
-
 static const char *const activations[N_ACTS] = {"",          "Relu",        "Sigmoid",  "Tanh",
                                                 "LeakyRelu", "HardSigmoid", "HardSwish"};
-
-/* Height 1 for one spatial axis. */
-typedef struct conv {
-    const cpu_team *team;
-    const float *x, *w, *bias;
-    float *y;
-    int64_t images, groups;
-    int64_t in, out;                // channels of a group
-    int64_t height, width;          // of the input
-    int64_t out_height, out_width;
-    int64_t kernel_h, kernel_w;
-    int64_t stride_h, stride_w, dilation_h, dilation_w, begin_h, begin_w;
-    int64_t pixels;                 // of an output plane
-    int64_t depth;                  // elements of a kernel
-    int64_t n_parts;                // of the output channels
-    int act;
-    float alpha, beta;
-    float *room;
-} conv;
-
-static ALWAYS_INLINE vf activate(const conv *c, vf v)
-{
-    switch (c->act) {
-    case ACT_RELU: return v_max(v_set(0), v);
-    case ACT_SIGMOID: return v_sigmoid(v);
-    case ACT_TANH: return v_tanh(v);
-    case ACT_LEAKY_RELU: return v_select(v < 0.0f, v * c->alpha, v);
-    case ACT_HARD_SIGMOID: return v_min(v_set(1), v_max(v_set(0), v * c->alpha + c->beta));
-    case ACT_HARD_SWISH: return v * v_min(v_set(1), v_max(v_set(0), v * (1.0f / 6) + 0.5f));
-    default: return v;
-    }
-}
-
-static ALWAYS_INLINE vf finish(const conv *c, vf v, int64_t element, int64_t left)
-{
-    const cpu_tail *tail = c->team->tail;
-    v = activate(c, v);
-    for (uint32_t s = 0; tail && s < tail->n_steps; s++)
-        v = tail_step(&tail->steps[s], v, element, 0, left);
-    return v;
-}
 
 /* Output columns [*first, *last) whose input column at kernel column `k` is inside. */
 static void inside(const conv *c, int64_t k, int64_t *first, int64_t *last)
@@ -157,45 +114,6 @@ static void run_panels(void *ctx, int64_t begin, int64_t end, int32_t worker)
     }
 }
 
-/* ---- a kernel for each channel ---- */
-
-static void add_row(const conv *c, const float *from, float weight, int64_t k_w, float *sums)
-{
-    int64_t i = 0;
-    int64_t last = 0;
-    inside(c, k_w, &i, &last);
-    last = smaller_of(last, c->out_width);
-    from += k_w * c->dilation_w - c->begin_w;
-    for (; c->stride_w == 1 && i + VL <= last; i += VL)
-        v_store(sums + i, v_load(sums + i) + v_load(from + i) * weight);
-    for (; i < last; i++)
-        sums[i] += from[i * c->stride_w] * weight;
-}
-
-/* Items are rows of the output, all planes. */
-static void run_rows(void *ctx, int64_t begin, int64_t end, int32_t worker)
-{
-    const conv *c = ctx;
-    (void)worker;
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t plane = item / c->out_height;
-        const int64_t channel = plane % c->groups;
-        float *y = c->y + item * c->out_width;
-        for (int64_t i = 0; i < c->out_width; i++)
-            y[i] = c->bias ? c->bias[channel] : 0;
-        for (int64_t k = 0; k < c->kernel_h * c->kernel_w; k++) {
-            const int64_t row = item % c->out_height * c->stride_h + k / c->kernel_w * c->dilation_h - c->begin_h;
-            if (row >= 0 && row < c->height)
-                add_row(c, c->x + (plane * c->height + row) * c->width, c->w[channel * c->depth + k], k % c->kernel_w,
-                        y);
-        }
-        for (int64_t i = 0; i < c->out_width; i += VL) {
-            const int64_t left = c->out_width - i;
-            store_some(y + i, finish(c, load_some(y + i, left), item * c->out_width + i, left), left);
-        }
-    }
-}
-
 /* ---- the call ---- */
 
 static conv read_conv(const cpu_call *call, uint32_t n_threads)
@@ -241,12 +159,13 @@ static conv read_conv(const cpu_call *call, uint32_t n_threads)
     const int64_t n_items = c.images * c.groups * panels_of(c.pixels);
     while (n_items * c.n_parts < 4 * (int64_t)n_threads && c.out / c.n_parts >= 4 * TILE_ROWS)
         c.n_parts *= 2;
+    VARIANT(cpu_depthwise_plan)(&c);
     return c;
 }
 
 static int is_depthwise(const conv *c)
 {
-    return c->in == 1 && c->out == 1;
+    return c->in == 1 && c->groups > 1;
 }
 
 static maru_abi_status op_conv(cpu_call *call, const cpu_team *team)
@@ -257,7 +176,7 @@ static maru_abi_status op_conv(cpu_call *call, const cpu_team *team)
     if (call->out[0].count == 0)
         return MARU_ABI_OK;
     if (is_depthwise(&c))
-        for_all(team, c.images * c.groups * c.out_height, 1 + 8192 / (c.out_width * c.depth + 1), run_rows, &c);
+        VARIANT(cpu_depthwise_run)(&c);
     else
         for_all(team, c.images * c.groups * panels_of(c.pixels) * c.n_parts, 1, run_panels, &c);
     return MARU_ABI_OK;
@@ -266,7 +185,8 @@ static maru_abi_status op_conv(cpu_call *call, const cpu_team *team)
 static uint64_t scratch(const cpu_call *call, uint32_t n_threads)
 {
     const conv c = read_conv(call, n_threads);
-    return is_depthwise(&c) ? 0 : (uint64_t)(c.depth * PANEL) * sizeof(float) * n_threads;
+    const int64_t floats = is_depthwise(&c) ? VARIANT(cpu_depthwise_room)(&c) : c.depth * PANEL;
+    return (uint64_t)floats * sizeof(float) * n_threads;
 }
 
 static int takes(const cpu_call *call)

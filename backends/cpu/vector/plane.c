@@ -122,10 +122,14 @@ static void add_row(const pool_job *p, float *y, const float *x, int64_t column)
     if (p->kind == POOL_MAX) {
         if (p->stride_w == 1)
             max_row(y, x, past - first, 1);
+        else if (p->stride_w == 2)
+            max_row(y, x, past - first, 2);
         else
             max_row(y, x, past - first, p->stride_w);
     } else if (p->stride_w == 1) {
         sum_row(y, x, past - first, 1);
+    } else if (p->stride_w == 2) {
+        sum_row(y, x, past - first, 2);
     } else {
         sum_row(y, x, past - first, p->stride_w);
     }
