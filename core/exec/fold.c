@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "exec/dropping.h"
 
 /* Runs the constant part on the CPU; its results are `tensors`, views that live as long as the session. */
 static maru_status run_part(maru_session *session, size_t n, maru_tensor *tensors)
@@ -18,6 +19,13 @@ static maru_status run_part(maru_session *session, size_t n, maru_tensor *tensor
         MARU_TRY(maru_session_get_output(session, name, &tensors[i]));
     }
     return MARU_OK;
+}
+
+/* The sources of what was computed are not read again, or seldom. */
+static void drop_sources(const maru_graph *graph)
+{
+    for (size_t i = 0; i < graph->constants.count; i++)
+        maru_drop_source(&graph->constants.data[i].source);
 }
 
 static maru_status fold_part(maru_runtime *runtime, maru_graph **part, maru_graph **graph, const maru_value *values,
@@ -42,6 +50,8 @@ static maru_status fold_part(maru_runtime *runtime, maru_graph **part, maru_grap
         status = run_part(session, n, tensors);
     if (status == MARU_OK)
         status = maru_plan_replace(*graph, values, tensors, n, &next);
+    if (status == MARU_OK)
+        drop_sources(model->graph);
     // What was computed may have become shapes and equal nodes.
     if (status == MARU_OK)
         status = maru_plan_simplify(next, &clean);

@@ -65,6 +65,16 @@ void maru_onnx_file_release(maru_onnx_file *file)
     free(file);
 }
 
+/* The system may have brought megabytes for each head of a tensor that was walked. */
+void maru_onnx_file_rest(const maru_onnx_file *file)
+{
+    if (!file->is_memory && file->map.bytes >= LARGE_BYTES)
+        maru_os_drop_pages(file->map.data, file->map.bytes);
+    for (size_t i = 0; i < file->externals.count; i++)
+        if (file->externals.data[i].map.bytes >= LARGE_BYTES)
+            maru_os_drop_pages(file->externals.data[i].map.data, file->externals.data[i].map.bytes);
+}
+
 /* ---- opening ---- */
 
 static maru_status unpack(maru_onnx_file *file)
@@ -98,9 +108,7 @@ static maru_status open_into(maru_onnx_file *file, const char *path)
     if (!file->is_memory)
         MARU_TRY(maru_os_map_file(path, &file->map));
     MARU_TRY(unpack(file));
-    // The walk read the heads between the tensors: the system may have brought megabytes for each.
-    if (!file->is_memory && file->map.bytes >= LARGE_BYTES)
-        maru_os_drop_pages(file->map.data, file->map.bytes);
+    maru_onnx_file_rest(file);
     if (!file->model->graph)
         return maru_fail(MARU_DATA_LOSS, "%s is no ONNX model: it has no graph", path);
     return MARU_OK;

@@ -496,11 +496,11 @@ maru_status maru_onnx_import(maru_onnx_file *file, const maru_onnx_params *param
     static const maru_onnx_params none;
     *out_graph = NULL;
     params = params ? params : &none;
-    if (!params->as_needed)
-        return import_with(file, params, USE_AS_SAID, out_graph);
-    maru_status status = import_with(file, params, USE_NOTHING, out_graph);
-    for (int use = USE_DIMS; use <= USE_SMALL && status == MARU_INVALID_ARGUMENT && params->n_known; use++)
+    const bool may_repeat = params->as_needed && params->n_known;
+    maru_status status = import_with(file, params, params->as_needed ? USE_NOTHING : USE_AS_SAID, out_graph);
+    for (int use = USE_DIMS; may_repeat && use <= USE_SMALL && status == MARU_INVALID_ARGUMENT; use++)
         status = import_with(file, params, (onnx_use)use, out_graph);
+    maru_onnx_file_rest(file);
     return status;
 }
 

@@ -34,6 +34,8 @@ MARU_NODISCARD maru_status maru_onnx_file_open_memory(const void *data, size_t b
                                                       maru_onnx_file **out_file);
 void maru_onnx_file_retain(maru_onnx_file *file);
 void maru_onnx_file_release(maru_onnx_file *file);
+/* Drops the pages of large files that were read; who reads them again gets them from the system's cache. */
+void maru_onnx_file_rest(const maru_onnx_file *file);
 const onnx_model *maru_onnx_file_model(const maru_onnx_file *file);
 const char *maru_onnx_file_path(const maru_onnx_file *file);
 
