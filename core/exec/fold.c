@@ -66,11 +66,19 @@ static maru_status fold_part(maru_runtime *runtime, maru_graph **part, maru_grap
     return MARU_OK;
 }
 
-maru_status maru_model_fold(maru_runtime *runtime, maru_graph **graph, const maru_model_params *params)
+bool maru_model_can_fold(maru_runtime *runtime)
 {
     size_t index = 0;
     size_t count = 0;
-    if (maru_runtime_find_devices(runtime, "cpu:0", &index, 1, &count) != MARU_OK || count == 0)
+    if (maru_runtime_find_devices(runtime, "cpu:0", &index, 1, &count) == MARU_OK)
+        return count > 0;
+    maru_error_clear();
+    return false;
+}
+
+maru_status maru_model_fold(maru_runtime *runtime, maru_graph **graph, const maru_model_params *params)
+{
+    if (!maru_model_can_fold(runtime))
         return MARU_OK;
     maru_graph *part = NULL;
     maru_value *values = NULL;

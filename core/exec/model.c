@@ -55,6 +55,8 @@ static maru_status prepare_graph(maru_runtime *runtime, maru_graph **graph, cons
     MARU_TRY(replace_graph(graph, maru_plan_simplify));
     if (!params->no_fuse)
         MARU_TRY(replace_graph(graph, maru_plan_fuse));
+    if (!params->no_fuse && params->numerics != MARU_NUMERICS_EXACT && !params->no_fold && maru_model_can_fold(runtime))
+        MARU_TRY(replace_graph(graph, maru_plan_fuse_affine));
     if (!params->no_fold)
         MARU_TRY(maru_model_fold(runtime, graph, params));
     return MARU_OK;

@@ -54,6 +54,8 @@ struct maru_model {
 
 /* ---- steps of maru_model_create, in their order ---- */
 
+/* Whether a CPU device is there to fold with. */
+bool maru_model_can_fold(maru_runtime *runtime);
 /* Folds the constant part of *graph by running it; leaves the graph as it is where no CPU device is there. */
 MARU_NODISCARD maru_status maru_model_fold(maru_runtime *runtime, maru_graph **graph, const maru_model_params *params);
 /* Opens the devices that the pattern names, and the CPU as the last one where the policy allows a fallback. */

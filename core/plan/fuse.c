@@ -299,23 +299,35 @@ static void count_readers(maru_fuser *f)
         f->n_readers[f->graph->states.data[i].output]++;
 }
 
+maru_status maru_fuser_begin(const maru_graph *graph, maru_fuser *out)
+{
+    *out = (maru_fuser){.graph = graph};
+    MARU_TRY(maru_rebuild_begin(graph, &out->rebuild));
+    out->n_readers = calloc(graph->values.count, sizeof *out->n_readers);
+    if (!out->n_readers)
+        return maru_fail_oom("fusion");
+    count_readers(out);
+    return MARU_OK;
+}
+
+void maru_fuser_fini(maru_fuser *f)
+{
+    maru_rebuild_fini(&f->rebuild);
+    free(f->n_readers);
+    f->n_readers = NULL;
+}
+
 maru_status maru_plan_fuse(const maru_graph *graph, maru_graph **out_graph)
 {
     *out_graph = NULL;
-    maru_fuser f = {.graph = graph};
+    maru_fuser f;
     maru_graph *raw = NULL;
-    maru_status status = maru_rebuild_begin(graph, &f.rebuild);
-    f.n_readers = calloc(graph->values.count, sizeof *f.n_readers);
-    if (status == MARU_OK && !f.n_readers)
-        status = maru_fail_oom("fusion");
-    if (status == MARU_OK)
-        count_readers(&f);
+    maru_status status = maru_fuser_begin(graph, &f);
     for (size_t i = 0; status == MARU_OK && i < graph->nodes.count; i++)
         status = fuse_node(&f, &graph->nodes.data[i]);
     if (status == MARU_OK)
         status = maru_rebuild_finish(&f.rebuild, &raw);
-    maru_rebuild_fini(&f.rebuild);
-    free(f.n_readers);
+    maru_fuser_fini(&f);
     if (status == MARU_OK)
         status = maru_plan_simplify(raw, out_graph);
     maru_graph_destroy(&raw);

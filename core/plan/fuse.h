@@ -13,6 +13,10 @@ typedef struct maru_fuser {
     uint32_t *n_readers;  // per value
 } maru_fuser;
 
+/* What a search starts with; fini also after a failure. */
+MARU_NODISCARD maru_status maru_fuser_begin(const maru_graph *graph, maru_fuser *out);
+void maru_fuser_fini(maru_fuser *f);
+
 /* The node that makes the value, if it is of that op. */
 const maru_node_record *maru_fuser_made_by(const maru_fuser *f, maru_value value, maru_op op);
 /* As made_by, for a value that nothing else reads. */

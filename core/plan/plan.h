@@ -225,6 +225,12 @@ uint64_t maru_plan_value_bytes(const maru_plan *plan, const maru_plan_binding *b
 MARU_NODISCARD maru_status maru_plan_simplify(const maru_graph *graph, maru_graph **out_graph);
 /* Idioms of primitives (erf-GELU, x * sigmoid(x), normalisations) replaced by the composite they spell. */
 MARU_NODISCARD maru_status maru_plan_fuse(const maru_graph *graph, maru_graph **out_graph);
+/*
+ * Constants for each channel after a product of constant f32 or f64 weights (BatchNormalization, Mul, Add, Sub, Div)
+ * made part of its weights and bias, as nodes on constants: for graphs that are folded after, and where another
+ * rounding is allowed.
+ */
+MARU_NODISCARD maru_status maru_plan_fuse_affine(const maru_graph *graph, maru_graph **out_graph);
 /* The nodes of the set, composites, replaced by their bodies, one level. */
 MARU_NODISCARD maru_status maru_plan_decompose(const maru_graph *graph, const bool *nodes, maru_graph **out_graph);
 /*

@@ -42,7 +42,7 @@ typedef struct maru_model_params {
     maru_progress_fn progress;
     void *progress_ctx;
     int no_fold;              // 1: compute constant parts in every run (for tests)
-    int no_fuse;              // 1: leave idioms of primitives as they are (for tests)
+    int no_fuse;              // 1: leave idioms and weights as they are written (for tests)
 } maru_model_params;
 
 /*
