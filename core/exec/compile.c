@@ -206,6 +206,54 @@ static void drop_again(const maru_model *model)
     }
 }
 
+/* ---- weights that folding made ---- */
+
+/* Per constant of the graph: something reads it as it is. */
+static void mark_plain(const maru_model *model, bool *is_plain)
+{
+    const maru_graph *graph = model->graph;
+    for (size_t i = 0; i < graph->outputs.count; i++) {
+        const maru_value_record *v = maru_graph_get(graph, graph->outputs.data[i].value);
+        if (v->kind == MARU_VALUE_CONSTANT)
+            is_plain[v->source] = true;
+    }
+    for (size_t s = 0; s < model->plan->steps.count; s++) {
+        const maru_storage *from = &model->plan->steps.data[s].from;
+        if (from->kind == MARU_STORAGE_CONSTANT)
+            is_plain[maru_graph_get(graph, from->index)->source] = true;
+    }
+    for (size_t u = 0; u < model->plan->units.count; u++) {
+        const maru_unit *unit = &model->plan->units.data[u];
+        const maru_abi_program_info *info = maru_dev_program_info(model->units[u].program);
+        for (uint32_t i = 0; i < unit->n_constants; i++)
+            if (MARU_ABI_AT(maru_abi_constant_use, info->constants, i)->how != MARU_ABI_CONSTANT_PACKED)
+                is_plain[maru_graph_get(graph, unit->constants[i])->source] = true;
+    }
+    for (size_t i = 0; i < model->constants.count; i++)
+        if (!model->constants.data[i]->packed.data)
+            is_plain[maru_graph_get(graph, model->constants.data[i]->value)->source] = true;
+}
+
+/* A large constant in memory of ours is given back once all that read it have another form. */
+static maru_status release_packed(maru_model *model)
+{
+    enum { LEAST_BYTES = 1 << 14 };
+    bool *is_plain = calloc(model->graph->constants.count + 1, sizeof *is_plain);
+    if (!is_plain)
+        return maru_fail_oom("a model");
+    mark_plain(model, is_plain);
+    for (size_t i = 0; i < model->constants.count; i++) {
+        const uint32_t index = maru_graph_get(model->graph, model->constants.data[i]->value)->source;
+        maru_constant_source *source = &model->graph->constants.data[index].source;
+        if (is_plain[index] || source->fd > 0 || !source->release || source->bytes < LEAST_BYTES)
+            continue;
+        source->release(source->owner);
+        *source = (maru_constant_source){.bytes = source->bytes, .is_stored = source->is_stored};
+    }
+    free(is_plain);
+    return MARU_OK;
+}
+
 /* ---- units ---- */
 
 static const char *make_label(maru_model *model, const maru_unit *u)
@@ -270,5 +318,5 @@ maru_status maru_model_compile(maru_model *model, const maru_model_params *param
     }
     drop_again(model);
     maru_model_progress(params, "pack", n, n);
-    return MARU_OK;
+    return release_packed(model);
 }

@@ -49,7 +49,7 @@ static const void *constant_data(const affine *a, maru_value value)
     return value == MARU_NO_VALUE ? NULL : maru_graph_constant_data(graph, value);
 }
 
-/* One number, or one for each channel, of a tensor that is broadcast to `rank` dims of which `axis` has the channels. */
+/* One number, or one for each channel, broadcast to `rank` dims of which `axis` has the channels. */
 static bool has_dims_of_channels(const affine *a, maru_value value, uint32_t rank, uint32_t axis, int64_t channels)
 {
     const maru_value_record *v = record_of(a, value);

@@ -55,7 +55,10 @@ MARU_API MARU_NODISCARD maru_status maru_model_create(maru_runtime *runtime, mar
 /* All sessions of the model must be gone. */
 MARU_API void maru_model_destroy(maru_model **model);
 
-/* The graph as it runs: simplified, constants folded, composites that no device took decomposed. */
+/*
+ * The graph as it runs: simplified, constants folded, composites that no device took decomposed. Large constants that
+ * only packed forms are read of may have no data.
+ */
 MARU_API const maru_graph *maru_model_graph(const maru_model *model);
 
 typedef enum maru_plan_format {

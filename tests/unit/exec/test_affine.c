@@ -13,7 +13,8 @@
 #define PLANES "maru 1 \"g\"\n%1 = input \"x\" f32[2, 4, 5, 5]\n"
 #define VECTORS(c, a, b)                                                                                           \
     "%3 = const \"scale\" f32[" c "] {" a "}\n%4 = const \"bias\" f32[" c "] {" b "}\n"
-#define VECTORS4 VECTORS("4", "1.5, -0.5, 0.75, 2.0", "0.1, -0.2, 0.3, 0.7") "%5 = const \"v\" f32[4] {0.5, 1.5, 2.0, 0.01}\n"
+#define VECTORS4 VECTORS("4", "1.5, -0.5, 0.75, 2.0", "0.1, -0.2, 0.3, 0.7") \
+    "%5 = const \"v\" f32[4] {0.5, 1.5, 2.0, 0.01}\n"
 #define KERNEL                                                                                                     \
     "%2 = const \"w\" f32[4, 2, 1, 2] {0.1, -0.2, 0.3, 0.4, -0.5, 0.6, 0.7, -0.8, 0.9, 1.0, -1.1, 1.2, 1.3, 1.4, "    \
     "-1.5, 1.6}\n"
@@ -27,7 +28,8 @@ static const char *const models[] = {
     "%7 = BatchNormalization(%6, %3, %4, %3, %5)\n%8 = Relu(%7)\n" END "%8\n",
     PLANES KERNEL VECTORS4 "%6 = ConvTranspose(%1, %2) {group=1}\n%7 = const \"\" f32[2, 1, 1] {3.0, 0.2}\n"
     "%8 = Div(%6, %7)\n%9 = Sub(%8, %7)\n" END "%9\n",
-    PLANES KERNEL VECTORS4 "%6 = BatchNormalization(%1, %3, %4, %3, %5)\n%7 = const \"\" f32[4, 1, 1] {1.0, 2.0, -3.0, 4.0}\n"
+    PLANES KERNEL VECTORS4 "%6 = BatchNormalization(%1, %3, %4, %3, %5)\n"
+    "%7 = const \"\" f32[4, 1, 1] {1.0, 2.0, -3.0, 4.0}\n"
     "%8 = Mul(%6, %7)\n%9 = Add(%8, %7)\n" END "%9\n",
     "maru 1 \"g\"\n%1 = input \"x\" f32[3, 2]\n%2 = const \"w\" f32[4, 2] {1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0}\n"
     VECTORS4 "%6 = const \"c\" f32[] {0.25}\n%7 = Gemm(%1, %2, %6) {transB=1, alpha=0.5}\n"

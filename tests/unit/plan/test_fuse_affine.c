@@ -63,7 +63,8 @@ static void convolutions(void **state)
           "ConvTranspose");
     // One after the other, with vectors that are given dims by nodes.
     check(CONV "%5 = Conv(%1, %2)\n%6 = BatchNormalization(%5, %3, %3, %3, %3)\n%7 = const \"\" i64[2] {1, 2}\n"
-          "%8 = Unsqueeze(%3, %7)\n%9 = Mul(%6, %8)\n%10 = Add(%9, %8)\n%11 = Relu(%10)\noutput \"y\" %11\n", 2, "Conv");
+          "%8 = Unsqueeze(%3, %7)\n%9 = Mul(%6, %8)\n%10 = Add(%9, %8)\n%11 = Relu(%10)\n"
+          "output \"y\" %11\n", 2, "Conv");
     check(CONV "%5 = BatchNormalization(%1, %3, %3, %3, %3)\n%6 = Mul(%5, %4)\n%7 = Add(%6, %4)\noutput \"y\" %7\n", 1,
           "BatchNormalization");
 }
