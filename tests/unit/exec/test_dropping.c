@@ -32,10 +32,24 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
+/* ThreadSanitizer keeps four bytes of its own for each that is read: what is resident says nothing there. */
+#if defined(__SANITIZE_THREAD__)
+#define IS_MEASURED 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_MEASURED 0
+#endif
+#endif
+#ifndef IS_MEASURED
+#define IS_MEASURED 1
+#endif
+
+/* 0 where it cannot be told. */
 static uint64_t resident(void)
 {
     uint64_t now = 0, peak = 0;
-    maru_os_memory_use(&now, &peak);
+    if (IS_MEASURED)
+        maru_os_memory_use(&now, &peak);
     return now;
 }
 
