@@ -7,11 +7,6 @@
 
 #include "base/fail.h"
 
-static const char *text_of(const char *text)
-{
-    return text ? text : "";
-}
-
 /* ---- what needs the host ---- */
 
 /* What is known of a function: each is looked into once, for functions may call each other without end. */
@@ -45,7 +40,7 @@ bool flow_needs_host(maru_flow *flow, const onnx_node_proto *node, unsigned dept
         return false;  // the importer says so
     if (f)
         return function_needs_host(flow, f, depth);
-    if (onnx_is_staged(onnx_domain(node->domain), text_of(node->op_type)) || flow_makes_text(node))
+    if (onnx_is_staged(onnx_domain(node->domain), onnx_text_of(node->op_type)) || flow_makes_text(node))
         return true;
     for (size_t i = 0; i < node->n_attribute; i++) {
         const onnx_graph *g = node->attribute[i]->g;

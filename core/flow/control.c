@@ -48,11 +48,7 @@ static maru_status run_body(flow_frame *frame, maru_item *const *inputs, size_t 
 maru_status flow_run_graph(const flow_node *n, const onnx_graph *graph, maru_item *const *inputs, size_t n_inputs,
                            maru_item **out_items, size_t n_outputs)
 {
-    flow_frame frame = *n->frame;
-    frame.outer = n->frame;
-    frame.names = (maru_map){0};
-    frame.slots.data = NULL;
-    frame.slots.count = frame.slots.capacity = 0;
+    flow_frame frame = flow_frame_within(n->frame);
     if (++frame.depth > FLOW_MAX_DEPTH)
         return maru_fail(MARU_UNSUPPORTED, "graphs are more than %d deep", FLOW_MAX_DEPTH);
     if (graph->n_input != n_inputs || graph->n_output < n_outputs)

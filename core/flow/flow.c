@@ -8,11 +8,6 @@
 #include "base/fail.h"
 #include "base/os.h"
 
-static const char *text_of(const char *text)
-{
-    return text ? text : "";
-}
-
 /* ---- making ---- */
 
 static maru_status copy_text(const char *text, char **out)
@@ -111,7 +106,7 @@ void maru_flow_destroy(maru_flow **flow)
 static const Maru__Onnx__ValueInfoProto *find_input(const onnx_graph *g, const char *name)
 {
     for (size_t i = 0; i < g->n_input; i++)
-        if (strcmp(text_of(g->input[i]->name), name) == 0)
+        if (strcmp(onnx_text_of(g->input[i]->name), name) == 0)
             return g->input[i];
     return NULL;
 }
@@ -157,7 +152,7 @@ maru_item *maru_flow_output_at(const maru_flow *flow, size_t index, const char *
     if (index >= flow->outputs.count)
         return NULL;
     if (out_name)
-        *out_name = text_of(flow->model->graph->output[index]->name);
+        *out_name = onnx_text_of(flow->model->graph->output[index]->name);
     return flow->outputs.data[index];
 }
 
@@ -191,10 +186,10 @@ static void drop_unused(flow_frame *frame, size_t next)
 
 static maru_status fail_node(maru_status status, const onnx_node_proto *node)
 {
-    const char *name = text_of(node->name);
+    const char *name = onnx_text_of(node->name);
     if (!*name && node->n_output)
-        name = text_of(node->output[0]);
-    return maru_fail_within(status, "node '%s' (%s)", name, text_of(node->op_type));
+        name = onnx_text_of(node->output[0]);
+    return maru_fail_within(status, "node '%s' (%s)", name, onnx_text_of(node->op_type));
 }
 
 static size_t find_limit(const flow_body *body, size_t first)
@@ -247,7 +242,7 @@ static maru_status set_inputs(maru_flow *flow, flow_frame *frame)
 {
     const onnx_graph *g = flow->model->graph;
     for (size_t i = 0; i < g->n_input; i++) {
-        const char *name = text_of(g->input[i]->name);
+        const char *name = onnx_text_of(g->input[i]->name);
         const Maru__Onnx__TypeProto *type = g->input[i]->type;
         maru_item *item = flow_find(&flow->inputs, name);
         if (item) {

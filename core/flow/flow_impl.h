@@ -76,6 +76,8 @@ typedef struct flow_frame {
 } flow_frame;
 
 void flow_frame_fini(flow_frame *frame);
+/* An empty frame of the same body that sees `outer`. */
+flow_frame flow_frame_within(const flow_frame *outer);
 /* Takes the hold on the item, whatever the outcome. A name may be set again. "": the item is given up. */
 MARU_NODISCARD maru_status flow_set(flow_frame *frame, const char *name, maru_item *item);
 /* What a run made or was given; NULL: no such value. Not held for the caller. */

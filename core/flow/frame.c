@@ -14,6 +14,19 @@ void flow_frame_fini(flow_frame *frame)
     maru_map_fini(&frame->names);
 }
 
+flow_frame flow_frame_within(const flow_frame *outer)
+{
+    return (flow_frame){
+        .flow = outer->flow,
+        .body = outer->body,
+        .outer = outer,
+        .function = outer->function,
+        .call_attrs = outer->call_attrs,
+        .n_call_attrs = outer->n_call_attrs,
+        .depth = outer->depth,
+    };
+}
+
 static maru_status add_slot(flow_frame *frame, const char *name, maru_item *item)
 {
     flow_slot slot = {.item = item};

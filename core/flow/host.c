@@ -12,11 +12,6 @@ static const flow_host_op *const tables[] = {
     flow_control_ops, flow_scan_ops, flow_sequence_ops, flow_text_ops, flow_label_ops, flow_picture_ops,
 };
 
-static const char *text_of(const char *text)
-{
-    return text ? text : "";
-}
-
 static const flow_host_op *find_op(const char *domain, const char *op)
 {
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
@@ -29,13 +24,13 @@ static const flow_host_op *find_op(const char *domain, const char *op)
 /* Constant with text, Cast to it, LabelEncoder of or into it. */
 bool flow_makes_text(const onnx_node_proto *node)
 {
-    const char *op = text_of(node->op_type);
+    const char *op = onnx_text_of(node->op_type);
     const bool is_cast = strcmp(op, "Cast") == 0;
     if (!is_cast && strcmp(op, "Constant") != 0 && strcmp(op, "LabelEncoder") != 0)
         return false;
     for (size_t i = 0; i < node->n_attribute; i++) {
         const onnx_attr *a = node->attribute[i];
-        const char *name = text_of(a->name);
+        const char *name = onnx_text_of(a->name);
         if (is_cast ? strcmp(name, "to") == 0 && a->i == MARU_STRING
                     : strcmp(name, "value_string") == 0 || a->n_strings ||
                           (a->t && a->t->has_data_type && a->t->data_type == MARU_STRING))
@@ -119,7 +114,7 @@ static maru_status read_node(flow_node *n)
         n->n_inputs = n->inputs[i] ? i + 1 : n->n_inputs;
     }
     for (size_t i = 0; i < n->proto->n_output; i++)
-        n->n_outputs = *text_of(n->proto->output[i]) ? i + 1 : n->n_outputs;
+        n->n_outputs = *onnx_text_of(n->proto->output[i]) ? i + 1 : n->n_outputs;
     return MARU_OK;
 }
 
@@ -145,7 +140,7 @@ static maru_status give_outputs(flow_node *n)
     for (size_t i = 0; i < n->n_outputs; i++) {
         maru_item *item = n->outputs[i];
         n->outputs[i] = NULL;
-        if (!item && *text_of(n->proto->output[i]))
+        if (!item && *onnx_text_of(n->proto->output[i]))
             return maru_fail(MARU_UNSUPPORTED, "its output '%s' is not supported", n->proto->output[i]);
         MARU_TRY(flow_set(n->frame, n->proto->output[i], item));
     }

@@ -18,8 +18,9 @@ enum { MAX_DEPTH = 12 };
 typedef Maru__Onnx__SequenceProto sequence_proto;
 typedef Maru__Onnx__OptionalProto optional_proto;
 
-static maru_status make_sequence(const sequence_proto *p, const char *path, maru_item **out_item)
+static maru_status make_sequence(const ProtobufCMessage *message, const char *path, maru_item **out_item)
 {
+    const sequence_proto *p = (const sequence_proto *)message;
     const size_t n = p->n_tensor_values;
     maru_item **items = calloc(n + 1, sizeof *items);
     maru_status status = items ? MARU_OK : maru_fail_oom("a sequence");
@@ -39,42 +40,31 @@ static maru_status make_sequence(const sequence_proto *p, const char *path, maru
     return status;
 }
 
-static maru_status make_optional(const optional_proto *p, const char *path, maru_item **out_item)
+static maru_status make_optional(const ProtobufCMessage *message, const char *path, maru_item **out_item)
 {
+    const optional_proto *p = (const optional_proto *)message;
     maru_file_value value = {0};
     if (p->tensor_value) {
         MARU_TRY(maru_tensor_proto_convert(p->tensor_value, path, &value));
         return maru_item_take(&value, out_item);
     }
     if (p->sequence_value)
-        return make_sequence(p->sequence_value, path, out_item);
+        return make_sequence(&p->sequence_value->base, path, out_item);
     return maru_item_none(out_item);
 }
 
-static const uint8_t *bytes_of(const maru_os_map *map)
-{
-    return map->data ? (const uint8_t *)map->data : (const uint8_t *)"";
-}
+typedef maru_status (*make_item)(const ProtobufCMessage *message, const char *path, maru_item **out_item);
 
-static maru_status read_sequence(const maru_os_map *map, const char *path, maru_item **out_item)
+static maru_status read_message(const maru_os_map *map, const char *path, const ProtobufCMessageDescriptor *kind,
+                                make_item make, maru_item **out_item)
 {
-    MARU_TRY(maru_proto_scan(&maru__onnx__sequence_proto__descriptor, map->data, map->bytes, MAX_DEPTH, path));
-    sequence_proto *p = maru__onnx__sequence_proto__unpack(NULL, map->bytes, bytes_of(map));
-    if (!p)
-        return maru_fail(MARU_DATA_LOSS, "%s is no ONNX SequenceProto", path);
-    const maru_status status = make_sequence(p, path, out_item);
-    maru__onnx__sequence_proto__free_unpacked(p, NULL);
-    return status;
-}
-
-static maru_status read_optional(const maru_os_map *map, const char *path, maru_item **out_item)
-{
-    MARU_TRY(maru_proto_scan(&maru__onnx__optional_proto__descriptor, map->data, map->bytes, MAX_DEPTH, path));
-    optional_proto *p = maru__onnx__optional_proto__unpack(NULL, map->bytes, bytes_of(map));
-    if (!p)
-        return maru_fail(MARU_DATA_LOSS, "%s is no ONNX OptionalProto", path);
-    const maru_status status = make_optional(p, path, out_item);
-    maru__onnx__optional_proto__free_unpacked(p, NULL);
+    const uint8_t *bytes = map->data ? (const uint8_t *)map->data : (const uint8_t *)"";
+    MARU_TRY(maru_proto_scan(kind, bytes, map->bytes, MAX_DEPTH, path));
+    ProtobufCMessage *message = protobuf_c_message_unpack(kind, NULL, map->bytes, bytes);
+    if (!message)
+        return maru_fail(MARU_DATA_LOSS, "%s is no ONNX %s", path, kind->short_name);
+    const maru_status status = make(message, path, out_item);
+    protobuf_c_message_free_unpacked(message, NULL);
     return status;
 }
 
@@ -103,11 +93,13 @@ maru_status maru_onnx_read_item(const maru_onnx_file *file, const char *name, co
         type = find_type(g->output, g->n_output, name);
     MARU_TRY(maru_os_map_file(path, &map));
     const int kind = type ? (int)type->value_case : 0;
-    const maru_status status = kind == MARU__ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE
-                                   ? read_sequence(&map, path, out_item)
-                               : kind == MARU__ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE
-                                   ? read_optional(&map, path, out_item)
-                                   : read_tensor(&map, path, out_item);
+    maru_status status = MARU_OK;
+    if (kind == MARU__ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE)
+        status = read_message(&map, path, &maru__onnx__sequence_proto__descriptor, make_sequence, out_item);
+    else if (kind == MARU__ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE)
+        status = read_message(&map, path, &maru__onnx__optional_proto__descriptor, make_optional, out_item);
+    else
+        status = read_tensor(&map, path, out_item);
     maru_os_unmap_file(&map);
     return status;
 }

@@ -132,11 +132,7 @@ static maru_status run_on_ranks(ranks *r)
 
 maru_status flow_run_ranks(flow_node *n)
 {
-    ranks r = {.node = n, .frame = *n->frame};
-    r.frame.outer = n->frame;
-    r.frame.names = (maru_map){0};
-    r.frame.slots.data = NULL;
-    r.frame.slots.count = r.frame.slots.capacity = 0;
+    ranks r = {.node = n, .frame = flow_frame_within(n->frame)};
     const maru_status status = run_on_ranks(&r);
     maru_array_fini(&r.texts);
     flow_frame_fini(&r.frame);

@@ -30,12 +30,6 @@ typedef struct onnx_tests {
 
 /* ---- finding ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text);
-    return n >= strlen(end) && strcmp(text + n - strlen(end), end) == 0;
-}
-
 static const char *name_of(const char *folder)
 {
     const char *slash = strrchr(folder, '/');

@@ -13,13 +13,6 @@ static const option options[] = {
     {0},
 };
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text);
-    const size_t m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static void dims_text(const int64_t *dims, uint32_t rank, char *room, size_t n)
 {
     size_t at = (size_t)snprintf(room, n, "[");

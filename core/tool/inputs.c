@@ -41,12 +41,6 @@ static maru_status read_inline(const char *name, const char *text, maru_file_val
     return maru_tensor_json_parse(text, strlen(text), name, MARU_DTYPE_NONE, out);
 }
 
-static bool has_ending(const char *text, const char *end)
-{
-    const size_t n = strlen(text);
-    return n >= strlen(end) && strcmp(text + n - strlen(end), end) == 0;
-}
-
 static maru_status read_input(const char *word, bool is_onnx, given_input *out)
 {
     const char *equals = strchr(word, '=');
@@ -58,7 +52,7 @@ static maru_status read_input(const char *word, bool is_onnx, given_input *out)
     if (out->is_inline)
         return read_inline(out->name, equals + 1, &out->value);
     const maru_status status = maru_tensor_file_read(equals + 2, MARU_DTYPE_NONE, &out->value);
-    if (status == MARU_OK || !has_ending(equals, ".pb") || !is_onnx)
+    if (status == MARU_OK || !ends_with(equals, ".pb") || !is_onnx)
         return status;
     out->path = equals + 2;
     return MARU_OK;
@@ -67,7 +61,7 @@ static maru_status read_input(const char *word, bool is_onnx, given_input *out)
 maru_status read_inputs(const parsed *args, inputs *out)
 {
     size_t n = 0;
-    const bool is_onnx = get_word(args, 0) && has_ending(get_word(args, 0), ".onnx");
+    const bool is_onnx = is_onnx_model(args);
     while (get_nth(args, "input", n))
         n++;
     out->items = calloc(n + 1, sizeof *out->items);

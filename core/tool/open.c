@@ -265,6 +265,18 @@ void close_script(opened *o)
     maru_runtime_destroy(&o->runtime);
 }
 
+bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text);
+    return n >= strlen(end) && strcmp(text + n - strlen(end), end) == 0;
+}
+
+bool is_onnx_model(const parsed *args)
+{
+    const char *path = get_word(args, 0);
+    return path && ends_with(path, ".onnx");
+}
+
 long long clock_ns(void)
 {
     return maru_now_ns();

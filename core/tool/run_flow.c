@@ -9,13 +9,6 @@
 #include "tool/show.h"
 #include "tool/tool.h"
 
-bool is_onnx_model(const parsed *args)
-{
-    const char *path = get_word(args, 0);
-    const size_t n = path ? strlen(path) : 0;
-    return n > 5 && strcmp(path + n - 5, ".onnx") == 0;
-}
-
 bool has_files_of_items(const inputs *in)
 {
     for (size_t i = 0; i < in->n; i++)

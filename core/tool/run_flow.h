@@ -9,7 +9,6 @@
 
 #include "tool/inputs.h"
 
-bool is_onnx_model(const parsed *args);
 /* Inputs that are no tensors, so that the model is no graph. */
 bool has_files_of_items(const inputs *in);
 /* The model with its inputs set. */

@@ -97,6 +97,10 @@ bool can_draw_on(const maru_file_value *input);
 /* Whether draw_outputs takes that path; says so to stderr otherwise. */
 bool is_drawing(const char *path);
 
+bool ends_with(const char *text, const char *end);
+/* Whether MODEL is an .onnx file. */
+bool is_onnx_model(const parsed *args);
+
 /* The time in nanoseconds of a monotonic clock. */
 long long clock_ns(void);
 

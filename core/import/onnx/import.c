@@ -8,11 +8,6 @@
 
 #include "base/fail.h"
 
-static const char *text_of(const char *text)
-{
-    return text ? text : "";
-}
-
 const char *onnx_domain(const char *domain)
 {
     return !domain || strcmp(domain, "ai.onnx") == 0 ? "" : domain;
@@ -126,14 +121,14 @@ maru_status onnx_list_initializers(onnx_scope *scope, const onnx_graph *g)
 {
     scope->graph = g;
     for (size_t i = 0; i < g->n_initializer; i++) {
-        const char *name = text_of(g->initializer[i]->name);
+        const char *name = onnx_text_of(g->initializer[i]->name);
         if (maru_map_get_str(&scope->initializers, name, NULL))
             return maru_fail(MARU_DATA_LOSS, "initialiser '%s' is there twice", name);
         MARU_TRY(maru_map_set_str(&scope->initializers, name, i));
     }
     for (size_t i = 0; i < g->n_sparse_initializer; i++) {
         const onnx_tensor *values = g->sparse_initializer[i]->values;
-        const char *name = values ? text_of(values->name) : "";
+        const char *name = values ? onnx_text_of(values->name) : "";
         MARU_TRY(maru_map_set_str(&scope->initializers, name, g->n_initializer + i));
     }
     return MARU_OK;
@@ -155,10 +150,10 @@ static const onnx_attr *resolve_attr(const onnx_scope *scope, const onnx_attr *a
         return attr;
     found = NULL;
     for (size_t i = 0; i < scope->n_call_attrs; i++)
-        if (strcmp(text_of(scope->call_attrs[i]->name), attr->ref_attr_name) == 0)
+        if (strcmp(onnx_text_of(scope->call_attrs[i]->name), attr->ref_attr_name) == 0)
             found = scope->call_attrs[i];
     for (size_t i = 0; !found && i < scope->function->n_attribute_proto; i++)
-        if (strcmp(text_of(scope->function->attribute_proto[i]->name), attr->ref_attr_name) == 0)
+        if (strcmp(onnx_text_of(scope->function->attribute_proto[i]->name), attr->ref_attr_name) == 0)
             found = scope->function->attribute_proto[i];
     return found;
 }
@@ -169,7 +164,7 @@ static maru_status take_attr(onnx_node *n, const onnx_scope *scope, const onnx_a
     const onnx_attr *found = resolve_attr(scope, attr);
     if (!found)
         return MARU_OK;  // neither given nor with a default: left out
-    if (!*n->domain && n->version < 6 && strcmp(text_of(attr->name), "consumed_inputs") == 0)
+    if (!*n->domain && n->version < 6 && strcmp(onnx_text_of(attr->name), "consumed_inputs") == 0)
         return MARU_OK;  // a hint about memory
     if (n->n_attrs == ONNX_MAX_ATTRS)
         return maru_fail(MARU_UNSUPPORTED, "it has more than %d attributes", ONNX_MAX_ATTRS);
@@ -182,7 +177,7 @@ static maru_status take_attr(onnx_node *n, const onnx_scope *scope, const onnx_a
 
 maru_status onnx_read_attrs(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto, onnx_node *n)
 {
-    *n = (onnx_node){.import = import, .scope = scope, .op = text_of(proto->op_type)};
+    *n = (onnx_node){.import = import, .scope = scope, .op = onnx_text_of(proto->op_type)};
     n->domain = onnx_domain(proto->domain);
     n->version = onnx_version(import, scope, n->domain);
     for (size_t i = 0; i < proto->n_attribute; i++)
@@ -200,7 +195,7 @@ static maru_status read_node(onnx_import *import, onnx_scope *scope, const onnx_
     for (size_t i = 0; i < proto->n_input; i++)
         MARU_TRY(onnx_look_up(import, scope, proto->input[i], &n->inputs[i]));
     for (size_t i = 0; i < proto->n_output; i++)
-        n->wants[i] = *text_of(proto->output[i]) != 0;
+        n->wants[i] = *onnx_text_of(proto->output[i]) != 0;
     while (n->n_inputs && n->inputs[n->n_inputs - 1] == MARU_NO_VALUE)
         n->n_inputs--;
     while (n->n_outputs && !n->wants[n->n_outputs - 1])
@@ -252,7 +247,7 @@ static maru_status add_function(onnx_node *n, const onnx_function *f)
         return maru_fail(MARU_UNSUPPORTED, "functions call each other more than %d deep", ONNX_MAX_BODY_DEPTH);
     const maru_status status = run_function(n, f, &body);
     onnx_scope_fini(&body);
-    return status == MARU_OK ? MARU_OK : maru_fail_within(status, "in function '%s'", text_of(f->name));
+    return status == MARU_OK ? MARU_OK : maru_fail_within(status, "in function '%s'", onnx_text_of(f->name));
 }
 
 static maru_status run_in(onnx_node *n, const onnx_graph *g, onnx_scope *body, const maru_value *inputs,
@@ -263,7 +258,7 @@ static maru_status run_in(onnx_node *n, const onnx_graph *g, onnx_scope *body, c
                          g->n_input, g->n_output, n_inputs, n_outputs);
     MARU_TRY(onnx_list_initializers(body, g));
     for (size_t i = 0; i < n_inputs; i++)
-        MARU_TRY(onnx_define(body, text_of(g->input[i]->name), inputs[i]));
+        MARU_TRY(onnx_define(body, onnx_text_of(g->input[i]->name), inputs[i]));
     MARU_TRY(onnx_add_nodes(n->import, body, g->node, g->n_node));
     for (size_t i = 0; i < n_outputs; i++)
         MARU_TRY(onnx_look_up(n->import, body, g->output[i]->name, &outputs[i]));
@@ -341,9 +336,9 @@ const onnx_function *onnx_find_function(const onnx_model *model, const onnx_node
 {
     for (size_t i = 0; i < model->n_functions; i++) {
         const onnx_function *f = model->functions[i];
-        if (strcmp(text_of(f->name), text_of(node->op_type)) == 0 &&
+        if (strcmp(onnx_text_of(f->name), onnx_text_of(node->op_type)) == 0 &&
             strcmp(onnx_domain(f->domain), onnx_domain(node->domain)) == 0 &&
-            strcmp(text_of(f->overload), text_of(node->overload)) == 0)
+            strcmp(onnx_text_of(f->overload), onnx_text_of(node->overload)) == 0)
             return f;
     }
     return NULL;
@@ -377,7 +372,7 @@ static maru_status check_sizes(const onnx_node *n)
 static maru_status add_node(onnx_import *import, onnx_scope *scope, const onnx_node_proto *proto)
 {
     onnx_node n;
-    const char *name = text_of(proto->name);
+    const char *name = onnx_text_of(proto->name);
     if (++import->n_nodes > ONNX_MAX_NODES)
         return maru_fail(MARU_RESOURCE_EXHAUSTED, "the model has more than %d nodes, with those of its functions at "
                          "each call", ONNX_MAX_NODES);
@@ -398,10 +393,10 @@ maru_status onnx_add_nodes(onnx_import *import, onnx_scope *scope, onnx_node_pro
         const maru_status status = add_node(import, scope, proto);
         if (status == MARU_OK)
             continue;
-        const char *name = text_of(proto->name);
+        const char *name = onnx_text_of(proto->name);
         if (!*name && proto->n_output)
-            name = text_of(proto->output[0]);
-        return maru_fail_within(status, "node '%s' (%s)", name, text_of(proto->op_type));
+            name = onnx_text_of(proto->output[0]);
+        return maru_fail_within(status, "node '%s' (%s)", name, onnx_text_of(proto->op_type));
     }
     return MARU_OK;
 }
@@ -431,7 +426,7 @@ static maru_status add_input(onnx_import *import, const Maru__Onnx__ValueInfoPro
     for (size_t i = 0; i < p->n_known && import->use != USE_NOTHING; i++) {
         const maru_tensor *t = p->known[i].tensor;
         const maru_constant_source source = {.data = t->data, .bytes = t->bytes};
-        if (strcmp(p->known[i].name, text_of(info->name)) != 0)
+        if (strcmp(p->known[i].name, onnx_text_of(info->name)) != 0)
             continue;
         p->known[i].is_constant = is_value_used(import, &p->known[i]);
         if (p->known[i].is_constant)
@@ -447,7 +442,7 @@ static maru_status add_graph(onnx_import *import, onnx_scope *scope)
     MARU_TRY(onnx_list_initializers(scope, g));
     for (size_t i = 0; i < g->n_input; i++) {
         maru_value value = MARU_NO_VALUE;
-        const char *name = text_of(g->input[i]->name);
+        const char *name = onnx_text_of(g->input[i]->name);
         if (maru_map_get_str(&scope->initializers, name, NULL))
             continue;  // a default that is never changed
         MARU_TRY(add_input(import, g->input[i], &value));
@@ -459,7 +454,7 @@ static maru_status add_graph(onnx_import *import, onnx_scope *scope)
     for (size_t i = 0; i < g->n_output; i++) {
         maru_value value = MARU_NO_VALUE;
         MARU_TRY(onnx_look_up(import, scope, g->output[i]->name, &value));
-        MARU_TRY(maru_graph_output(import->graph, text_of(g->output[i]->name), value));
+        MARU_TRY(maru_graph_output(import->graph, onnx_text_of(g->output[i]->name), value));
     }
     return MARU_OK;
 }
@@ -481,7 +476,7 @@ static maru_status import_with(maru_onnx_file *file, const maru_onnx_params *par
 {
     onnx_import import = {.file = file, .params = params, .use = use};
     import.model = maru_onnx_file_model(import.file);
-    maru_status status = maru_graph_create(text_of(import.model->graph->name), &import.graph);
+    maru_status status = maru_graph_create(onnx_text_of(import.model->graph->name), &import.graph);
     if (status == MARU_OK)
         status = import_model(&import);
     if (status == MARU_OK)

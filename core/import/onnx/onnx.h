@@ -23,6 +23,12 @@ typedef Maru__Onnx__TensorProto onnx_tensor;
 typedef Maru__Onnx__FunctionProto onnx_function;
 typedef Maru__Onnx__TensorShapeProto__Dimension onnx_dim;
 
+/* A text of the message that may be left out. */
+static inline const char *onnx_text_of(const char *text)
+{
+    return text ? text : "";
+}
+
 #define ONNX_OLDEST_OPSET 1
 
 /* ---- file.c ---- */

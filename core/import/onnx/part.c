@@ -21,11 +21,6 @@ typedef struct part_import {
     size_t n_nodes;
 } part_import;
 
-static const char *text_of(const char *text)
-{
-    return text ? text : "";
-}
-
 static bool has(const maru_map *map, const char *name)
 {
     return maru_map_get_str(map, name, NULL);
@@ -36,7 +31,7 @@ static bool has(const maru_map *map, const char *name)
 static bool read_port(const Maru__Onnx__ValueInfoProto *info, maru_onnx_port *out)
 {
     const Maru__Onnx__TypeProto *type = info->type;
-    *out = (maru_onnx_port){.name = text_of(info->name), .dtype = MARU_DTYPE_NONE};
+    *out = (maru_onnx_port){.name = onnx_text_of(info->name), .dtype = MARU_DTYPE_NONE};
     if (!type || type->value_case != MARU__ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
         return true;
     const int32_t elem = type->tensor_type->has_elem_type ? type->tensor_type->elem_type : 0;
@@ -59,7 +54,7 @@ static bool read_port(const Maru__Onnx__ValueInfoProto *info, maru_onnx_port *ou
 static bool is_initializer(const onnx_graph *g, const char *name)
 {
     for (size_t i = 0; i < g->n_initializer; i++)
-        if (strcmp(text_of(g->initializer[i]->name), name) == 0)
+        if (strcmp(onnx_text_of(g->initializer[i]->name), name) == 0)
             return true;
     return false;
 }
@@ -68,7 +63,7 @@ bool maru_onnx_input_at(const maru_onnx_file *file, size_t index, maru_onnx_port
 {
     const onnx_graph *g = maru_onnx_file_model(file)->graph;
     for (size_t i = 0; i < g->n_input; i++)
-        if (!is_initializer(g, text_of(g->input[i]->name)) && index-- == 0)
+        if (!is_initializer(g, onnx_text_of(g->input[i]->name)) && index-- == 0)
             return read_port(g->input[i], out_port);
     return false;
 }
@@ -90,7 +85,7 @@ bool maru_onnx_has_op(const maru_onnx_file *file, const char *domain, const char
 {
     const onnx_graph *g = maru_onnx_file_model(file)->graph;
     for (size_t i = 0; i < g->n_node; i++)
-        if (strcmp(text_of(g->node[i]->op_type), op) == 0 &&
+        if (strcmp(onnx_text_of(g->node[i]->op_type), op) == 0 &&
             strcmp(onnx_domain(g->node[i]->domain), onnx_domain(domain)) == 0)
             return true;
     return false;
@@ -101,8 +96,8 @@ bool maru_onnx_metadata_at(const maru_onnx_file *file, size_t index, const char 
     const Maru__Onnx__ModelProto *model = maru_onnx_file_model(file);
     if (index >= model->n_metadata_props)
         return false;
-    *out_key = text_of(model->metadata_props[index]->key);
-    *out_value = text_of(model->metadata_props[index]->value);
+    *out_key = onnx_text_of(model->metadata_props[index]->key);
+    *out_value = onnx_text_of(model->metadata_props[index]->value);
     return true;
 }
 
@@ -111,15 +106,15 @@ bool maru_onnx_metadata_at(const maru_onnx_file *file, size_t index, const char 
 static maru_status list_names(part_import *p, const onnx_graph *g)
 {
     for (size_t i = 0; i < g->n_input; i++)
-        MARU_TRY(maru_map_set_str(&p->names, text_of(g->input[i]->name), 1));
+        MARU_TRY(maru_map_set_str(&p->names, onnx_text_of(g->input[i]->name), 1));
     for (size_t i = 0; i < g->n_initializer; i++)
-        MARU_TRY(maru_map_set_str(&p->names, text_of(g->initializer[i]->name), 1));
+        MARU_TRY(maru_map_set_str(&p->names, onnx_text_of(g->initializer[i]->name), 1));
     for (size_t i = 0; i < g->n_sparse_initializer; i++)
         if (g->sparse_initializer[i]->values)
-            MARU_TRY(maru_map_set_str(&p->names, text_of(g->sparse_initializer[i]->values->name), 1));
+            MARU_TRY(maru_map_set_str(&p->names, onnx_text_of(g->sparse_initializer[i]->values->name), 1));
     for (size_t i = 0; i < g->n_node; i++)
         for (size_t k = 0; k < g->node[i]->n_output; k++)
-            if (*text_of(g->node[i]->output[k]))
+            if (*onnx_text_of(g->node[i]->output[k]))
                 MARU_TRY(maru_map_set_str(&p->names, g->node[i]->output[k], 1));
     return MARU_OK;
 }
@@ -161,7 +156,7 @@ static maru_status need_branches(part_import *p, const onnx_node_proto *node, un
         for (size_t k = 0; g && k < g->n_node; k++)
             MARU_TRY(need_node(p, g->node[k], depth + 1));
         for (size_t k = 0; g && k < g->n_output; k++)
-            MARU_TRY(maru_map_set_str(&p->needed, text_of(g->output[k]->name), 1));
+            MARU_TRY(maru_map_set_str(&p->needed, onnx_text_of(g->output[k]->name), 1));
     }
     return MARU_OK;
 }
@@ -171,7 +166,7 @@ static maru_status need_node(part_import *p, const onnx_node_proto *node, unsign
     if (depth > ONNX_MAX_BODY_DEPTH)
         return maru_fail(MARU_UNSUPPORTED, "branches are more than %d deep", ONNX_MAX_BODY_DEPTH);
     for (size_t i = 0; i < node->n_input; i++)
-        if (*text_of(node->input[i]) && !has(&p->given, node->input[i]))
+        if (*onnx_text_of(node->input[i]) && !has(&p->given, node->input[i]))
             MARU_TRY(maru_map_set_str(&p->needed, node->input[i], 1));
     return need_branches(p, node, depth);
 }
@@ -179,7 +174,7 @@ static maru_status need_node(part_import *p, const onnx_node_proto *node, unsign
 static bool makes_needed(const part_import *p, const onnx_node_proto *node)
 {
     for (size_t i = 0; i < node->n_output; i++)
-        if (*text_of(node->output[i]) && has(&p->needed, node->output[i]))
+        if (*onnx_text_of(node->output[i]) && has(&p->needed, node->output[i]))
             return true;
     return false;
 }
